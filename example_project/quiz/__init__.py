@@ -1,0 +1,1 @@
+"""The quiz: one for each activity of the LMS that launches it."""

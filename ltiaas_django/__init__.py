@@ -1,0 +1,1 @@
+"""Reusable Django app for LTI tools that reach their schools' LMSs through LTIAAS."""

@@ -1,0 +1,39 @@
+"""What the account's API key opens: the platforms that are registered with LTIAAS."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ltiaas_django import exceptions
+from ltiaas_django.connections.ltiaas import http, wire
+from ltiaas_django.connections.ltiaas.auth import ApiKeyAuth
+
+PLATFORMS: Final = "/api/platforms"  # LTIAAS's reference says /admin/platforms, its client libraries this
+
+
+class Account:
+    """An LTIAAS account."""
+
+    def __init__(self, endpoint: http.Endpoint, auth: ApiKeyAuth) -> None:
+        self.endpoint = endpoint
+        self.auth = auth
+
+    def accepts_api_key(self) -> bool | None:
+        """Whether LTIAAS takes the API key; None when that cannot be known now."""
+        try:
+            # No platform has this id, so the answer is short however many there are.
+            self._get("GET platforms (is the API key accepted?)", {"id": "-"})
+        except exceptions.Refused as refusal:
+            return False if refusal.origin == "ltiaas" else None
+        except exceptions.ApiError:
+            return None
+        return True
+
+    def platforms(self, *, issuer: str = "", client_id: str = "") -> list[wire.RegisteredPlatform]:
+        """The registered platforms, of one issuer or client if given. Raises `ApiError` subclasses."""
+        asked = "GET platforms"
+        filters = {name: text for name, text in (("url", issuer), ("clientId", client_id)) if text}
+        return wire.parse_platforms(self._get(asked, filters), asked)
+
+    def _get(self, asked: str, query: dict[str, str]) -> object:
+        return http.send(self.endpoint, self.auth, "GET", PLATFORMS, asked=asked, query=query)

@@ -1,0 +1,290 @@
+"""Sockets and TLS below `http`: one pool of kept-alive connections, a deadline for the whole of a call.
+
+requests and urllib3 know a time-out for each socket operation only, so a server that sends a byte a second holds a call
+for ever. Here every wait of a call (name look-up, connecting, TLS, each read) gets what is left until its deadline.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import dataclasses
+import http.client
+import io
+import ipaddress
+import os
+import pathlib
+import queue
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import requests
+import requests.adapters
+import requests.utils
+import urllib3
+import urllib3.util.connection
+
+POOL_SIZE: Final = 64  # the interpreter lock gains nothing from more threads
+
+
+@dataclasses.dataclass(slots=True)
+class Call:
+    """One request on its way; the connection below urllib3 reads and marks it."""
+
+    until: float
+    """`time.monotonic()` at which the current phase must be over."""
+    connect_timeout: float
+    is_sent: bool = False
+    """Whether any of the request itself has left: from then on nobody knows whether it was carried out."""
+
+    def remaining(self) -> float:
+        """Seconds left; raises `TimeoutError` when there are none."""
+        left = self.until - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the deadline of the call has passed")
+        return left
+
+    @contextmanager
+    def connecting(self) -> Iterator[None]:
+        """While connecting, the connect time-out holds; what is sent meanwhile (CONNECT) is no part of the request."""
+        deadline = self.until
+        self.until = min(deadline, time.monotonic() + self.connect_timeout)
+        try:
+            yield
+        finally:
+            self.until = deadline
+            self.is_sent = False
+
+
+_call: contextvars.ContextVar[Call] = contextvars.ContextVar("call")
+
+
+# --- connections that keep the deadline -----------------------------------------------------------------------------
+
+
+class _DeadlineReader(io.RawIOBase):
+    """A socket's file whose every read waits no longer than the call may take."""
+
+    def __init__(self, raw: io.RawIOBase, sock: socket.socket, call: Call) -> None:
+        self._raw = raw
+        self._sock = sock
+        self._call = call
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        self._sock.settimeout(self._call.remaining())
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._raw.close()
+        super().close()
+
+
+class _Response(http.client.HTTPResponse):
+    """Status line, headers and body are all read through the deadline."""
+
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        raw = self.fp.detach()
+        self.fp = io.BufferedReader(_DeadlineReader(raw, sock, _call.get()))
+
+
+class _DeadlineMixin:
+    """For both connection classes of urllib3."""
+
+    sock: Any
+
+    def connect(self) -> None:
+        with _call.get().connecting():
+            super().connect()  # type: ignore[misc]
+
+    def _new_conn(self) -> socket.socket:
+        call = _call.get()
+        return _connect(self._dns_host, self.port, call, self.socket_options)  # type: ignore[attr-defined]
+
+    def send(self, piece: Any) -> None:
+        if self.sock is None:
+            self.connect()
+        _call.get().is_sent = True
+        super().send(piece)  # type: ignore[misc]
+
+
+class _Connection(_DeadlineMixin, urllib3.connection.HTTPConnection):
+    response_class = _Response
+
+
+class _TlsConnection(_DeadlineMixin, urllib3.connection.HTTPSConnection):
+    response_class = _Response
+
+
+class _ConnectionPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _TlsConnectionPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _TlsConnection
+
+
+_POOL_CLASSES: Final = {"http": _ConnectionPool, "https": _TlsConnectionPool}
+
+
+def _connect(host: str, port: int, call: Call, options: Any) -> socket.socket:
+    """Connect to one of the host's addresses, giving each its share of the time, so that a dead one is not the end."""
+    addresses = _resolve(host.strip("[]"), port, call)
+    for tried, address in enumerate(addresses):
+        share = call.remaining() / (len(addresses) - tried)
+        try:
+            sock = urllib3.util.connection.create_connection((address, port), share, socket_options=options)
+        except OSError:
+            if tried == len(addresses) - 1:
+                raise
+            continue
+        sock.settimeout(call.remaining())  # for the TLS handshake; OpenSSL takes it for the handshake as a whole
+        return sock
+    raise OSError("the name has no address")
+
+
+def _resolve(host: str, port: int, call: Call) -> list[str]:
+    """The host's addresses. `getaddrinfo` knows no time-out, so a thread asks while we wait as long as we may."""
+    try:
+        return [str(ipaddress.ip_address(host))]
+    except ValueError:
+        pass
+    answers: queue.SimpleQueue[list[str] | OSError] = queue.SimpleQueue()
+
+    def ask() -> None:
+        try:
+            found = socket.getaddrinfo(host, port, urllib3.util.connection.allowed_gai_family(), socket.SOCK_STREAM)
+            answers.put(list(dict.fromkeys(str(address[0]) for *_, address in found)))
+        except (OSError, UnicodeError) as error:
+            answers.put(error if isinstance(error, OSError) else OSError("no host name"))
+
+    threading.Thread(target=ask, daemon=True, name="ltiaas-resolve").start()
+    try:
+        answer = answers.get(timeout=call.remaining())
+    except queue.Empty:
+        raise TimeoutError("the name server did not answer in time") from None
+    if isinstance(answer, OSError):
+        raise answer
+    return answer
+
+
+# --- TLS and proxies ------------------------------------------------------------------------------------------------
+
+
+class _SharedContext(ssl.SSLContext):
+    """A TLS context for all connections: reading the CA bundle takes 20 ms, too long to do for each of them.
+
+    urllib3 sets the protocols anew for each connection, which frees memory that another thread's handshake may be
+    reading; we set them once.
+    """
+
+    def set_alpn_protocols(self, alpn_protocols: Any) -> None:
+        return None
+
+
+def _make_tls_context() -> ssl.SSLContext:
+    """Trusts what requests would: REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE, or certifi's bundle. `OSError` if unreadable."""
+    bundle = (
+        os.environ.get("REQUESTS_CA_BUNDLE")
+        or os.environ.get("CURL_CA_BUNDLE")
+        or requests.utils.DEFAULT_CA_BUNDLE_PATH
+    )
+    context = _SharedContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies the chain and the host name
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    ssl.SSLContext.set_alpn_protocols(context, ["http/1.1"])
+    is_directory = pathlib.Path(bundle).is_dir()
+    try:
+        context.load_verify_locations(**{"capath" if is_directory else "cafile": bundle})
+    except OSError as error:
+        raise OSError(error.errno, f"the CA bundle {bundle} cannot be read") from None
+    return context
+
+
+class Pool(requests.adapters.HTTPAdapter):
+    """The kept-alive connections to one endpoint, for all threads.
+
+    It is used without a `requests.Session`, whose other services (redirects, cookies, netrc, reading the environment at
+    each call) must be off here anyway. Proxies and the CA bundle are read from the environment once, now.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._tls = _make_tls_context()
+        self._proxies = requests.utils.get_environ_proxies(url)
+        super().__init__(pool_connections=4, pool_maxsize=POOL_SIZE, pool_block=False)
+
+    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **pool_kwargs: Any) -> None:
+        super().init_poolmanager(connections, maxsize, block, ssl_context=self._tls, **pool_kwargs)
+        self.poolmanager.pool_classes_by_scheme = _POOL_CLASSES
+
+    def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> Any:
+        if proxy.lower().startswith("socks"):
+            raise requests.exceptions.InvalidProxyURL("SOCKS proxies are not supported")
+        manager = super().proxy_manager_for(proxy, ssl_context=self._tls, proxy_ssl_context=self._tls, **proxy_kwargs)
+        manager.pool_classes_by_scheme = _POOL_CLASSES
+        return manager
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        """Leave trust to the shared context; the inherited method has the bundle read for each connection."""
+        conn.cert_reqs = "CERT_REQUIRED"
+
+    def exchange(self, request: requests.PreparedRequest, call: Call) -> requests.Response:
+        """Send and read status and headers; the body is the caller's to read, under the same `bind`."""
+        left = call.remaining()
+        timeout = urllib3.Timeout(connect=min(call.connect_timeout, left), total=left)
+        return self.send(request, stream=True, timeout=timeout, verify=True, proxies=self._proxies)  # type: ignore[arg-type]
+
+
+@contextmanager
+def bind(call: Call) -> Iterator[Call]:
+    """Make the call known to the connections that work for it in this thread."""
+    token = _call.set(call)
+    try:
+        yield call
+    finally:
+        _call.reset(token)
+
+
+# --- one pool per process and endpoint ------------------------------------------------------------------------------
+
+_pools: dict[str, Pool] = {}
+_inherited: list[dict[str, Pool]] = []
+_lock = threading.Lock()
+
+
+def pool_for(url: str) -> Pool:
+    """This process's pool for an endpoint. `OSError` if the CA bundle cannot be read."""
+    pool = _pools.get(url)
+    if pool is None:
+        with _lock:
+            pool = _pools.get(url)
+            if pool is None:
+                pool = _pools[url] = Pool(url)
+    return pool
+
+
+def close_pools() -> None:
+    """Close all idle connections of this process; the next call opens new ones, under the environment as it is then."""
+    global _pools
+    with _lock:
+        closing, _pools = _pools, {}
+    for pool in closing.values():
+        pool.close()
+
+
+def _start_afresh_in_child() -> None:
+    """A forked child must not share sockets or locks with its parent. The parent's pools are kept, unused: to free them
+    would take locks that another thread of the parent may have held."""
+    global _pools, _lock
+    _inherited.append(_pools)
+    _pools, _lock = {}, threading.Lock()
+
+
+os.register_at_fork(after_in_child=_start_afresh_in_child)

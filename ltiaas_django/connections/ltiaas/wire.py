@@ -1,0 +1,317 @@
+"""JSON <-> data, for LTIAAS: the only file that knows camelCase. Names follow LTIAAS's reference.
+
+Readers are tolerant where LMSs are known to differ (numbers for text, missing or null members, two spellings, a bare
+list of line items) and strict in everything else: what cannot be right raises `InvalidResponse` naming the field, never
+its value. Ids must survive unchanged or not at all; texts that are only shown are cleaned and cut to fit a column.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from ltiaas_django import data
+from ltiaas_django.connections.ltiaas import auth
+from ltiaas_django.connections.ltiaas.reading import MAX_URL, UNSTORABLE, JsonObject, as_text, clean, render_amount
+from ltiaas_django.vocabulary import LaunchType, MembershipStatus
+
+MAX_LINE_ITEM_ID: Final = 2000
+MAX_DESCRIPTION: Final = 2000
+_MAX_DEPTH: Final = 20  # of a custom parameter's value
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class RegisteredPlatform:
+    """A platform of the account, as LTIAAS lists it."""
+
+    ltiaas_id: str
+    issuer: str = ""
+    client_id: str = ""
+    name: str = ""
+    is_active: bool = False
+
+
+# --- the ID token ---------------------------------------------------------------------------------------------------
+
+
+def parse_id_token(obj: object, asked: str = "GET id token") -> data.IdToken:
+    """Who launches what, from where. Raises `InvalidResponse` naming the field."""
+    token = JsonObject(obj, "", asked)
+    return data.IdToken(
+        lti_version=token.text("ltiVersion", limit=16) or "1.3.0",
+        user=_parse_user(token.object_or_empty("user")),
+        platform=_parse_platform(token.object_or_empty("platform")),
+        launch=_parse_launch(token.object_or_empty("launch")),
+        services=_parse_services(token.object_or_empty("services")),
+        raw=token.members,
+    )
+
+
+def _parse_user(user: JsonObject) -> data.User:
+    return data.User(
+        lti_id=user.id("id"),
+        roles=user.texts("roles"),
+        name=user.text("name"),
+        given_name=user.text("givenName"),
+        family_name=user.text("familyName"),
+        email=user.email("email"),
+        picture=user.url("picture"),
+    )
+
+
+def _parse_platform(platform: JsonObject) -> data.Platform:
+    return data.Platform(
+        ltiaas_id=platform.id("id"),
+        issuer=platform.optional_id("url", limit=MAX_URL),
+        client_id=platform.optional_id("clientId"),
+        deployment_id=platform.optional_id("deploymentId"),
+        name=platform.text("name"),
+        guid=platform.text("guid"),
+        product_family=platform.text("productFamilyCode"),
+        version=platform.text("version"),
+    )
+
+
+def _parse_launch(launch: JsonObject) -> data.Launch:
+    shown = launch.object_or_empty("presentation")
+    target = shown.text("documentTarget", "document_target")
+    return data.Launch(
+        type=_parse_launch_type(launch),
+        target=launch.url("target"),
+        context=_parse_context(launch.object("context")),
+        resource_link=_parse_resource_link(launch.object("resourceLink")),
+        document_target=target if target in ("iframe", "frame", "window") else "",
+        locale=shown.text("locale", limit=35),  # BCP 47 asks readers to take 35 characters (RFC 5646, section 4.4.1)
+        return_url=shown.url("returnUrl", "return_url"),
+        custom=_parse_custom(launch.object_or_empty("custom")),
+    )
+
+
+def _parse_launch_type(launch: JsonObject) -> LaunchType:
+    text = launch.raw_text("type")
+    if not text:
+        return LaunchType.RESOURCE_LINK
+    try:
+        return LaunchType(text)
+    except ValueError:
+        pass
+    # An unknown message of the standard's family may be named; any other text might be anything.
+    name = text if re.fullmatch(r"Lti[A-Za-z]{1,50}Request", text) else "it"
+    launch.fail("type", f"{name} is no launch that we know")
+
+
+def _parse_context(context: JsonObject | None) -> data.Context | None:
+    if context is None:
+        return None
+    return data.Context(
+        lti_id=context.id("id"), label=context.text("label"), title=context.text("title"), types=context.texts("type")
+    )
+
+
+def _parse_resource_link(link: JsonObject | None) -> data.ResourceLink | None:
+    if link is None:
+        return None
+    return data.ResourceLink(
+        lti_id=link.id("id"),
+        title=link.text("title"),
+        description=link.text("description", limit=MAX_DESCRIPTION),
+    )
+
+
+def _parse_custom(custom: JsonObject) -> dict[str, Any]:
+    return {clean(name): _plain(value, custom, 0) for name, value in custom.members.items()}
+
+
+def _plain(value: Any, custom: JsonObject, depth: int) -> Any:
+    """A custom parameter as a database's JSON column takes it: LTI says text, some send more."""
+    if depth > _MAX_DEPTH:
+        custom.fail("", "nested too deeply")
+    if isinstance(value, dict):
+        return {clean(name): _plain(item, custom, depth + 1) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item, custom, depth + 1) for item in value]
+    if isinstance(value, bool) or value is None:
+        return value
+    return clean(as_text(value) or "")
+
+
+def _parse_services(services: JsonObject) -> data.Services:
+    grades = services.object_or_empty("assignmentAndGrades")
+    service_key = services.raw_text("serviceKey")
+    if service_key and not auth.is_usable_secret(service_key):
+        services.fail("serviceKey", "not visible ASCII, or too long")
+    return data.Services(
+        offers_roster=services.object_or_empty("namesAndRoles").flag("available") is True,
+        offers_grades=grades.flag("available") is True,
+        line_item_id=grades.optional_id("lineItemId", limit=MAX_LINE_ITEM_ID),
+        scopes=grades.texts("scopes"),
+        offers_deep_linking=services.object_or_empty("deepLinking").flag("available") is True,
+        service_key=service_key,
+    )
+
+
+# --- rosters --------------------------------------------------------------------------------------------------------
+
+
+def parse_membership_page(obj: object, asked: str = "GET roster") -> tuple[list[data.Member], str | None]:
+    """The members of one page and the next page's URL, if any. A page without a list of members is no page."""
+    page = JsonObject(obj, "", asked)
+    return page.items("members", _parse_member), _parse_next(page)
+
+
+def _parse_member(member: JsonObject) -> data.Member:
+    return data.Member(
+        user_id=member.id("userId", "user_id"),
+        roles=member.texts("roles"),
+        status=_parse_status(member),
+        name=member.text("name"),
+        given_name=member.text("givenName", "given_name"),
+        family_name=member.text("familyName", "family_name"),
+        email=member.email("email"),
+        picture=member.url("picture"),
+    )
+
+
+def _parse_status(member: JsonObject) -> MembershipStatus:
+    text = member.raw_text("status").strip()
+    if not text:
+        return MembershipStatus.ACTIVE
+    try:
+        return MembershipStatus(text.capitalize())
+    except ValueError:
+        pass
+    # Guessing could take a person out of the course or keep one in: neither is ours to guess.
+    member.fail("status", f"{text if text.isalpha() and len(text) <= 12 else 'it'} is no status that we know")
+
+
+def _parse_next(page: JsonObject) -> str | None:
+    text = page.raw_text("next")
+    if UNSTORABLE.search(text):
+        page.fail("next", "holds characters that no URL may hold")
+    return text.strip() or None
+
+
+# --- line items -----------------------------------------------------------------------------------------------------
+
+
+def parse_line_item_page(obj: object, asked: str = "GET line items") -> tuple[list[data.LineItem], str | None]:
+    """The line items of one page; LTIAAS's guide shows a bare list, its reference an object."""
+    page = JsonObject({"lineItems": obj} if isinstance(obj, list) else obj, "", asked)
+    return page.items("lineItems", _parse_line_item), _parse_next(page)
+
+
+def parse_line_item(obj: object, asked: str = "GET line item") -> data.LineItem:
+    """One line item, with its id."""
+    return _parse_line_item(JsonObject(obj, "", asked))
+
+
+def _parse_line_item(item: JsonObject) -> data.LineItem:
+    maximum = item.amount("scoreMaximum")
+    if maximum is None:
+        item.fail("scoreMaximum", "missing")
+    return data.LineItem(
+        lti_id=item.id("id", limit=MAX_LINE_ITEM_ID),
+        label=item.text("label"),
+        score_maximum=maximum,
+        resource_link_id=item.optional_id("resourceLinkId"),
+        resource_id=item.optional_id("resourceId"),
+        tag=item.optional_id("tag"),
+        starts_at=item.moment("startDateTime"),
+        ends_at=item.moment("endDateTime"),
+        grades_released=item.flag("gradesReleased"),
+    )
+
+
+def render_line_item(line_item: data.LineItem) -> dict[str, object]:
+    """The body of POST and PUT, without the id (it stands in the path; Schoology refuses it here)."""
+    body: dict[str, object | None] = {
+        "label": line_item.label,
+        "scoreMaximum": render_amount(line_item.score_maximum),
+        "resourceLinkId": line_item.resource_link_id or None,
+        "resourceId": line_item.resource_id or None,
+        "tag": line_item.tag or None,
+        "startDateTime": _render_moment(line_item.starts_at),
+        "endDateTime": _render_moment(line_item.ends_at),
+        "gradesReleased": line_item.grades_released,
+    }
+    return _without_nulls(body.items())
+
+
+# --- scores and results ---------------------------------------------------------------------------------------------
+
+
+def render_score(score: data.Score) -> dict[str, object]:
+    """The body of POST scores. A score without a value says neither value nor maximum, which clears the grade.
+
+    Raises `ValueError` for an amount that JSON could not carry exactly, a value without its maximum, a naive time.
+    """
+    if score.given is not None and score.maximum is None:
+        raise ValueError("A score with a value needs its maximum.")
+    own: dict[str, object | None] = {
+        "userId": score.user_id,
+        "activityProgress": score.activity_progress.value,
+        "gradingProgress": score.grading_progress.value,
+        "timestamp": _render_moment(score.timestamp),
+        "scoreGiven": None if score.given is None else render_amount(score.given),
+        "scoreMaximum": None if score.given is None or score.maximum is None else render_amount(score.maximum),
+        "comment": clean(score.comment) if score.comment.strip() else None,
+    }
+    extra = {name: value for name, value in score.extra.items() if name not in own}
+    return _without_nulls((extra | own).items())
+
+
+def _render_moment(moment: datetime | None) -> str | None:
+    """RFC 3339, UTC, with milliseconds: Canvas compares them."""
+    if moment is None:
+        return None
+    if moment.utcoffset() is None:
+        raise ValueError("A time must say its zone.")
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _without_nulls(members: Iterable[tuple[str, object | None]]) -> dict[str, object]:
+    """Strict servers refuse a null where a member is merely optional."""
+    return {
+        name: _without_nulls(value.items()) if isinstance(value, Mapping) else value
+        for name, value in members
+        if value is not None
+    }
+
+
+def parse_result_page(obj: object, asked: str = "GET results") -> tuple[list[data.Result], str | None]:
+    """What the gradebook holds, one page of it."""
+    page = JsonObject({"scores": obj} if isinstance(obj, list) else obj, "", asked)
+    return page.items("scores", _parse_result), _parse_next(page)
+
+
+def _parse_result(result: JsonObject) -> data.Result:
+    says_comment = result.members.get("comment") is not None
+    return data.Result(
+        user_id=result.id("userId", "user_id"),
+        lti_id=result.optional_id("id", limit=MAX_LINE_ITEM_ID),
+        score=result.amount("resultScore"),
+        maximum=result.amount("resultMaximum"),
+        comment=clean(result.raw_text("comment")) if says_comment else None,
+    )
+
+
+# --- the account ----------------------------------------------------------------------------------------------------
+
+
+def parse_platforms(obj: object, asked: str = "GET platforms") -> list[RegisteredPlatform]:
+    """The account's platforms; one page holds all."""
+    answer = JsonObject({"platforms": obj} if isinstance(obj, list) else obj, "", asked)
+    return answer.items("platforms", _parse_registered)
+
+
+def _parse_registered(platform: JsonObject) -> RegisteredPlatform:
+    return RegisteredPlatform(
+        ltiaas_id=platform.id("id"),
+        issuer=platform.optional_id("url", limit=MAX_URL),
+        client_id=platform.optional_id("clientId"),
+        name=platform.text("name"),
+        is_active=platform.flag("active") is True,
+    )

@@ -1,0 +1,178 @@
+"""What comes over the wire, parsed once: frozen dataclasses that know neither JSON nor the database.
+
+Field names are the specification's words in snake case; `lti_id` is always the LMS's own id of the thing itself.
+A blank string means that the LMS did not say. Amounts are `Decimal`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, TypeVar, dataclass_transform
+
+from ltiaas_django.vocabulary import ActivityProgress, GradingProgress, LaunchType, MembershipStatus
+
+_Class = TypeVar("_Class")
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(dataclasses.field,))
+def _frozen(cls: type[_Class]) -> type[_Class]:
+    return dataclasses.dataclass(frozen=True, slots=True, kw_only=True)(cls)
+
+
+@_frozen
+class Platform:
+    """The LMS installation that a launch came from."""
+
+    ltiaas_id: str
+    """LTIAAS's id of the registration, globally unique."""
+    issuer: str = ""
+    """The LMS's issuer URL; all hosted Canvas schools share one."""
+    client_id: str = ""
+    deployment_id: str = ""
+    """One installation of a multi-tenant LMS; context and resource link ids are unique within it."""
+    name: str = ""
+    guid: str = ""
+    product_family: str = ""
+    """Such as `canvas`, `moodle`, `BlackboardLearn`."""
+    version: str = ""
+
+
+@_frozen
+class User:
+    """The person who launches."""
+
+    lti_id: str
+    """Unique within the platform only."""
+    roles: tuple[str, ...] = ()
+    """Role URIs or short names, as the LMS sent them; `vocabulary` judges them."""
+    name: str = ""
+    given_name: str = ""
+    family_name: str = ""
+    email: str = ""
+    """As the institution asserts it: neither verified nor unique."""
+    picture: str = ""
+
+
+@_frozen
+class Context:
+    """Usually a course."""
+
+    lti_id: str
+    label: str = ""
+    title: str = ""
+    types: tuple[str, ...] = ()
+
+
+@_frozen
+class ResourceLink:
+    """Usually an activity of the course."""
+
+    lti_id: str
+    title: str = ""
+    description: str = ""
+
+
+@_frozen
+class Launch:
+    """What is launched, and how it is shown."""
+
+    type: LaunchType
+    target: str = ""
+    """The target link URI that the LMS launched."""
+    context: Context | None = None
+    resource_link: ResourceLink | None = None
+    document_target: str = ""
+    """`iframe`, `frame` or `window`."""
+    locale: str = ""
+    return_url: str = ""
+    custom: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@_frozen
+class Services:
+    """What the LMS offers to this launch."""
+
+    offers_roster: bool = False
+    offers_grades: bool = False
+    line_item_id: str = ""
+    """Only when exactly one line item belongs to the launch."""
+    scopes: tuple[str, ...] = ()
+    offers_deep_linking: bool = False
+    service_key: str = dataclasses.field(default="", repr=False)
+    """Opaque and long-lived; opens the context's services outside the launch."""
+
+
+@_frozen
+class IdToken:
+    """All that LTIAAS says of one launch."""
+
+    lti_version: str = "1.3.0"
+    user: User
+    platform: Platform
+    launch: Launch
+    services: Services
+    raw: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False, compare=False)
+    """The whole answer, for what is not parsed here. Holds the service key: never store or log it."""
+
+
+@_frozen
+class Member:
+    """One entry of a roster answer."""
+
+    user_id: str
+    roles: tuple[str, ...] = ()
+    status: MembershipStatus = MembershipStatus.ACTIVE
+    name: str = ""
+    given_name: str = ""
+    family_name: str = ""
+    email: str = ""
+    picture: str = ""
+
+
+@_frozen
+class LineItem:
+    """A column of the LMS's gradebook; `lti_id` is its URL at the LMS, blank before it is created."""
+
+    lti_id: str = ""
+    label: str
+    score_maximum: Decimal
+    """In points, above 0."""
+    resource_link_id: str = ""
+    resource_id: str = ""
+    tag: str = ""
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
+    grades_released: bool | None = None
+
+
+@_frozen
+class Score:
+    """What we send about one person's work (Assignment and Grade Services 2.0, section 3.4)."""
+
+    user_id: str
+    given: Decimal | None
+    """In points of `maximum`; 0 is a score, None clears the grade, more than the maximum is extra credit."""
+    maximum: Decimal | None
+    activity_progress: ActivityProgress = ActivityProgress.COMPLETED
+    grading_progress: GradingProgress = GradingProgress.FULLY_GRADED
+    comment: str = ""
+    """Shown to learner and teacher; a later score without a comment clears it."""
+    timestamp: datetime
+    """When the score changed; aware."""
+    extra: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """Further members passed on as they are, such as Canvas's submission extension."""
+
+
+@_frozen
+class Result:
+    """What the gradebook holds for one person (Assignment and Grade Services 2.0, section 3.3)."""
+
+    user_id: str
+    lti_id: str = ""
+    score: Decimal | None = None
+    maximum: Decimal | None = None
+    comment: str | None = None
+    """None when the LMS does not say (then it cannot be compared), blank when there is none."""

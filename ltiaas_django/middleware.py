@@ -1,0 +1,54 @@
+"""`request.lti` on every request, and pages that may be shown in the LMS's frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.core.exceptions import SuspiciousOperation
+from django.http import HttpRequest, HttpResponse
+from django.http.multipartparser import MultiPartParserError
+from django.http.request import RawPostDataException, UnreadablePostError
+from django.utils.functional import SimpleLazyObject
+
+from ltiaas_django.models import AbsentLaunch, Launch
+from ltiaas_django.models.launches import HEADER, PARAMETER
+from ltiaas_django.operations import launching
+
+_FORM_TYPES = {"application/x-www-form-urlencoded", "multipart/form-data"}
+
+
+class LtiMiddleware:
+    """Sets `request.lti`: the launch that the request names, or something falsy. It comes first in MIDDLEWARE.
+
+    Nothing is read from the database unless a launch is named or `request.lti` is looked at. X-Frame-Options is
+    lifted where a page is served under a launch, and nowhere else.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        request.lti = SimpleLazyObject(lambda: _launch_of(request))  # type: ignore[attr-defined]
+        response = self.get_response(request)
+        if response.has_header("X-Frame-Options") and hasattr(request, "user") and request.lti:  # type: ignore[attr-defined]
+            del response["X-Frame-Options"]
+        return response
+
+
+def _launch_of(request: HttpRequest) -> Launch | AbsentLaunch:
+    named = named_launch(request)
+    return launching.find_launch(named, request.user) if named else AbsentLaunch("unnamed")
+
+
+def named_launch(request: HttpRequest) -> str:
+    """The launch id in the request's URL, header or form, in this order; blank if there is none."""
+    return request.GET.get(PARAMETER) or request.headers.get(HEADER) or _form_field(request)
+
+
+def _form_field(request: HttpRequest) -> str:
+    if request.method != "POST" or request.content_type not in _FORM_TYPES:
+        return ""
+    try:
+        return request.POST.get(PARAMETER) or ""
+    except (MultiPartParserError, RawPostDataException, SuspiciousOperation, UnreadablePostError):
+        return ""  # a form that cannot be read names nothing; the view that wants it will say so

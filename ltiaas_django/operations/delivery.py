@@ -1,0 +1,626 @@
+"""Send the outbox of one platform: claim, find the line items, send in parallel, record what came of it.
+
+The life of a row:
+
+    due ── claim ──> sending ──> sent                     the LMS accepted this very revision
+     ^                  ├──────> due                      failed, later again; or overtaken by a newer revision
+     │                  ├──────> unknown ── claim ──> …   nobody knows: the gradebook is read before anything is sent
+     │                  ├──────> waiting                  no healthy key; the next launch makes it due
+     └── launch, admin ─┴──────> parked                   kept and visible; a person, or a change of roster, decides
+
+Threads only make calls. Rows are read and written by the thread that runs the pass, in batches, and always under the
+lease token, so that a worker which comes back too late changes nothing by it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from django.db import connection as database
+from django.db import models, transaction
+from django.db.models import Case, F, Q, Value, When
+from django.utils import timezone
+
+from ltiaas_django import data, exceptions, signals
+from ltiaas_django.conf import settings
+from ltiaas_django.connections.base import ServiceConnection
+from ltiaas_django.models import LineItem, OutgoingScore, ScoreAttempt, ServiceKey
+from ltiaas_django.models.grades import OutgoingScoreQuerySet
+from ltiaas_django.operations import connecting, grades, leases
+from ltiaas_django.vocabulary import ActivityProgress, GradingProgress
+
+logger = logging.getLogger(__name__)
+
+State = OutgoingScore.State
+Progress = Callable[[int], None]
+"""Told how many scores have been dealt with since the last call."""
+
+_BATCH = 200  # rows claimed at once: few enough to be sent well within a lease, enough to fill every connection
+_FLUSH_COUNT = 50
+_FLUSH_SECONDS = 1.0
+_SPACING = grades.SPACING
+_STORM = 10  # failures of the network or the LMS in a row after which the platform gets a rest
+_REST = 300.0  # seconds
+_PATIENCE = 2.5  # seconds that a pass waits for rows which are due that soon, instead of leaving them to the tick
+_THROTTLE_REST = 60.0  # seconds, where the LMS does not say how long
+_CLOSE_ENOUGH = Decimal("0.00005")  # of the maximum: Moodle reads 81.23456 back as 81.23460
+
+
+@dataclasses.dataclass(eq=False)
+class _Job:
+    """One claimed row on its way."""
+
+    row: OutgoingScore
+    claimed_at: float
+    ask_first: bool
+    """Its last outcome is unknown: what the gradebook holds is read before anything is sent."""
+    key: ServiceKey | None = None
+    in_flight: bool = False
+    """The score is on the wire, or was when the pass broke off."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Outcome:
+    """What came of a job: accepted, not tried at all, or an error."""
+
+    job: _Job
+    accepted: bool = False
+    unconfirmed: str = ""
+    error: exceptions.LtiError | None = None
+
+
+def send_due(lease: leases.Lease, progress: Progress | None = None) -> Counter[str]:
+    """Send what is due on the platform, until nothing is, the pass is full, or the lease ends.
+
+    Returns counts: sent, failed, waiting, parked, released. Raises ConfigurationError (our API key is refused);
+    every row is left due then.
+    """
+    return _Pass(lease, progress or (lambda _count: None)).run()
+
+
+def reap(platform_id: int | None = None) -> int:
+    """Rows whose worker has died: nobody knows whether the LMS got them. Returns how many there were."""
+    lost = OutgoingScore.objects.filter(state=State.SENDING, lease_until__lt=timezone.now())
+    if platform_id is not None:
+        lost &= _of_platform(platform_id)
+    with transaction.atomic():
+        rows = list(_skip_locked(lost).values_list("pk", "sending_revision")[:10_000])
+        _attempts((pk, revision or 0, ScoreAttempt.Outcome.UNKNOWN, "worker_lost", "") for pk, revision in rows)
+        return OutgoingScore.objects.filter(pk__in=[pk for pk, _revision in rows]).update(
+            state=State.UNKNOWN, lease_token=None, lease_until=None, due_at=timezone.now()
+        )
+
+
+class _Pass:
+    """One pass over one platform's outbox."""
+
+    def __init__(self, lease: leases.Lease, progress: Progress) -> None:
+        self.lease = lease
+        self.progress = progress
+        self.counts: Counter[str] = Counter()
+        self.failures_in_a_row = 0
+        self.outcomes: list[_Outcome] = []
+        self.flushed_at = time.monotonic()
+        self.used_keys: set[int] = set()
+        self.misconfigured: exceptions.ConfigurationError | None = None
+
+    def run(self) -> Counter[str]:
+        reap(self.lease.platform.pk)
+        with ThreadPoolExecutor(self.lease.parallel_calls, thread_name_prefix="ltiaas") as threads:
+            handled = 0
+            while handled < settings.SCORES_PER_PASS and self.lease.renew():
+                jobs = self._claim(min(_BATCH, settings.SCORES_PER_PASS - handled))
+                if not jobs and not self._wait_for_more():
+                    break
+                handled += len(jobs)
+                try:
+                    self._work_off(threads, jobs)
+                finally:
+                    self._flush()
+                    self._release(jobs)
+        if self.misconfigured is not None:
+            raise self.misconfigured
+        connecting.note_use(self.used_keys)
+        return self.counts
+
+    # --- claiming ---
+
+    def _claim(self, size: int) -> list[_Job]:
+        """Take due rows under the lease; those that other transactions hold are passed over, not waited for."""
+        with transaction.atomic():
+            due = _of_platform(self.lease.platform.pk).due().sendable()
+            due = due.filter(Q(attempted_at=None) | Q(attempted_at__lte=timezone.now() - _SPACING))
+            due = due.order_by(F("attempted_at").asc(nulls_first=True), "due_at", "pk")
+            rows = list(_skip_locked(due).select_related("line_item__context__platform", "lti_user")[:size])
+            if not rows:
+                return []
+            now, until = timezone.now(), self.lease.until
+            for row in rows:
+                row.attempted_at = now
+            OutgoingScore.objects.filter(pk__in=[row.pk for row in rows]).update(
+                state=State.SENDING,
+                sending_revision=Case(
+                    # What was in flight is what the gradebook may hold; a newer revision overtakes the question.
+                    When(Q(state=State.UNKNOWN, sending_revision__isnull=False), then=F("sending_revision")),
+                    default=F("revision"),
+                ),
+                lease_token=self.lease.token,
+                lease_until=until,
+                attempted_at=now,
+            )
+        began = time.monotonic()
+        jobs = []
+        for row in rows:
+            asks = row.state == State.UNKNOWN
+            if asks and row.sending_revision != row.revision:
+                asks = False  # overtaken: the newest value is sent, whatever became of the older
+                OutgoingScore.objects.filter(pk=row.pk, lease_token=self.lease.token).update(
+                    sending_revision=row.revision
+                )
+            row.sending_revision = row.revision
+            jobs.append(_Job(row, began, asks))
+        return jobs
+
+    def _wait_for_more(self) -> bool:
+        """Whether something is due in a moment (overtaken, or spaced from its last attempt); waits for it."""
+        soon = timezone.now() + timedelta(seconds=_PATIENCE)
+        coming = _of_platform(self.lease.platform.pk).sendable()
+        coming = coming.filter(state__in=OutgoingScore.ACTIONABLE, due_at__lte=soon)
+        due_at, attempted_at = coming.order_by("due_at").values_list("due_at", "attempted_at").first() or (None, None)
+        if due_at is None:
+            return False
+        at = max(due_at, attempted_at + _SPACING) if attempted_at else due_at
+        if at > soon or at <= timezone.now():  # in the past: another transaction holds it
+            return False
+        time.sleep((at - timezone.now()).total_seconds() + 0.01)
+        return True
+
+    def _release(self, jobs: list[_Job]) -> None:
+        """What was claimed and not tried is due as before; what was on the wire when the pass broke off is unknown."""
+        recorded_later = {outcome.job.row.pk for outcome in self.outcomes}
+        left = [job for job in jobs if job.row.pk not in recorded_later]
+        for in_flight, state in ((False, State.DUE), (True, State.UNKNOWN)):
+            ids = [job.row.pk for job in left if job.in_flight is in_flight]
+            mine = OutgoingScore.objects.filter(pk__in=ids, state=State.SENDING, lease_token=self.lease.token)
+            asked = [job.row.pk for job in left if job.ask_first and not job.in_flight]
+            mine.exclude(pk__in=asked).update(state=state, lease_token=None, lease_until=None)
+            mine.filter(pk__in=asked).update(state=State.UNKNOWN, lease_token=None, lease_until=None)
+
+    # --- working ---
+
+    def _work_off(self, threads: ThreadPoolExecutor, jobs: list[_Job]) -> None:
+        jobs = self._leave_out_what_must_not_be_sent(jobs)
+        by_line_item: dict[int, list[_Job]] = {}
+        for job in jobs:
+            by_line_item.setdefault(job.row.line_item_id, []).append(job)
+        ready: list[tuple[_Job, ServiceConnection]] = []
+        for group in by_line_item.values():
+            ready += self._prepare(group)
+        asking = [(job, connection) for job, connection in ready if job.ask_first]
+        sending = [(job, connection) for job, connection in ready if not job.ask_first]
+        sending += self._ask(threads, asking)
+        pending = {threads.submit(self._send, job, connection) for job, connection in sending}
+        self._gather(pending)
+
+    def _leave_out_what_must_not_be_sent(self, jobs: list[_Job]) -> list[_Job]:
+        """Progress without a grade is reported once, and never after a grade: some LMSs wipe the grade on it."""
+        left = []
+        for job in jobs:
+            row = job.row
+            graded = row.grading_progress == GradingProgress.FULLY_GRADED
+            if graded or row.sent_revision is None:
+                left.append(job)
+            else:
+                self._settle(_Outcome(job, error=_Withheld("Something was sent already; progress is reported once.")))
+        return left
+
+    def _prepare(self, jobs: list[_Job]) -> list[tuple[_Job, ServiceConnection]]:
+        """The connection for one line item's jobs, once the line item is known at the LMS. Tries sibling keys."""
+        line_item = jobs[0].row.line_item
+        keys = connecting.usable_keys(line_item.context, "grades", line_item.resource_link)
+        for key in keys:
+            try:
+                with connecting.using(key, self.lease.platform) as connection:
+                    if not line_item.lti_id or line_item.gone_at:
+                        own = key.resource_link_id is not None and key.resource_link_id == line_item.resource_link_id
+                        self.lease.wait_turn()
+                        find_or_create(connection, line_item, jobs[0].row.maximum, key_is_own=own)
+                for job in jobs:
+                    job.key = key
+                return [(job, connection) for job in jobs]
+            except (exceptions.Refused, exceptions.SealError):
+                continue  # noted by `using`; a sibling may do
+            except exceptions.ApiError as error:
+                for job in jobs:
+                    self._settle(_Outcome(job, error=_NotSent(error)))
+                return []
+        missing = exceptions.ServiceNotOffered("No healthy service key; the next launch brings one.")
+        for job in jobs:
+            self._settle(_Outcome(job, error=missing))
+        return []
+
+    def _ask(
+        self, threads: ThreadPoolExecutor, jobs: list[tuple[_Job, ServiceConnection]]
+    ) -> list[tuple[_Job, ServiceConnection]]:
+        """Read the gradebook for outcomes that nobody knows; returns the jobs that turn out to be unsent."""
+        by_line_item: dict[int, list[tuple[_Job, ServiceConnection]]] = {}
+        for job, connection in jobs:
+            by_line_item.setdefault(job.row.line_item_id, []).append((job, connection))
+        asked = {threads.submit(self._read_results, group): group for group in by_line_item.values()}
+        unsent: list[tuple[_Job, ServiceConnection]] = []
+        for future, group in asked.items():
+            try:
+                results = future.result()
+            except exceptions.LtiError as error:
+                for job, _connection in group:
+                    self._settle(_Outcome(job, error=_StillUnknown(error)))
+                continue
+            for job, connection in group:
+                stored, unconfirmed = compare(job.row, results.get(job.row.lti_user.lti_id))
+                if stored:
+                    self._settle(_Outcome(job, accepted=True, unconfirmed=unconfirmed))
+                else:
+                    unsent.append((job, connection))
+        return unsent
+
+    def _read_results(self, group: list[tuple[_Job, ServiceConnection]]) -> dict[str, data.Result]:
+        """One read per line item; for one person only where one is asked about. Runs in a thread."""
+        job, connection = group[0]
+        if not self.lease.allows_call(job.claimed_at):
+            raise exceptions.Unreachable("GET results", "the lease ends", origin="network")
+        self.lease.wait_turn()
+        user_id = job.row.lti_user.lti_id if len(group) == 1 else ""
+        return {result.user_id: result for result in connection.results(job.row.line_item.lti_id, user_id=user_id)}
+
+    def _send(self, job: _Job, connection: ServiceConnection) -> _Outcome | None:
+        """Send one score; None if it may not be sent any more. Runs in a thread."""
+        self.lease.wait_turn()
+        if not self.lease.allows_call(job.claimed_at):
+            return None
+        job.in_flight = True
+        try:
+            connection.send_score(job.row.line_item.lti_id, score_of(job.row))
+        except exceptions.LtiError as error:
+            return _Outcome(job, error=error)
+        return _Outcome(job, accepted=True)
+
+    def _gather(self, pending: set[Future[_Outcome | None]]) -> None:
+        while pending:
+            done, pending = wait(pending, timeout=_FLUSH_SECONDS, return_when=FIRST_COMPLETED)
+            for future in done:
+                outcome = future.result()
+                if outcome is not None:
+                    self._settle(outcome)
+            if len(self.outcomes) >= _FLUSH_COUNT or time.monotonic() - self.flushed_at >= _FLUSH_SECONDS:
+                self._flush()
+            if not self.lease.renew():
+                for future in pending:
+                    future.cancel()
+                pending = {future for future in pending if not future.cancelled()}
+
+    # --- recording ---
+
+    def _settle(self, outcome: _Outcome) -> None:
+        """Take an outcome in; failures are written down at once, successes in batches."""
+        self.outcomes.append(outcome)
+        outcome.job.in_flight = False
+        self.progress(1)
+        error = outcome.error
+        if error is None:
+            self.failures_in_a_row = 0
+            if outcome.job.key is not None:
+                self.used_keys.add(outcome.job.key.pk)
+            return
+        if isinstance(error, exceptions.Throttled):
+            leases.pause(self.lease, error.retry_after or _THROTTLE_REST, str(error))
+        elif isinstance(error, exceptions.Unreachable | exceptions.ServerError | exceptions.OutcomeUnknown | _NotSent):
+            self.failures_in_a_row += 1
+            if self.failures_in_a_row >= _STORM:
+                leases.pause(self.lease, _REST, str(error))
+        self._flush()
+
+    def _flush(self) -> None:
+        """Write outcomes down. Rows that a tool's transaction holds are left for the next flush, never waited for."""
+        self.flushed_at = time.monotonic()
+        if not self.outcomes:
+            return
+        outcomes = {outcome.job.row.pk: outcome for outcome in self.outcomes}
+        with transaction.atomic():
+            rows = OutgoingScore.objects.filter(pk__in=outcomes)
+            free = {row.pk: row for row in _skip_locked(rows)}
+            accepted = [o for pk, o in outcomes.items() if pk in free and o.accepted]
+            failed = [o for pk, o in outcomes.items() if pk in free and not o.accepted]
+            self._record_accepted(accepted, free)
+            for outcome in failed:
+                self._record_failed(outcome, free[outcome.job.row.pk])
+        self.outcomes = [outcome for pk, outcome in outcomes.items() if pk not in free]
+        # After the transaction: a bad API key is no reason to lose what else came back.
+        for outcome in failed:
+            if isinstance(outcome.error, exceptions.Refused) and outcome.job.key is not None:
+                try:
+                    connecting.judge_refusal(outcome.job.key, outcome.error)
+                except exceptions.ConfigurationError as error:
+                    self.misconfigured, self.lease.is_over = error, True
+
+    def _record_accepted(self, outcomes: list[_Outcome], free: dict[int, OutgoingScore]) -> None:
+        now = timezone.now()
+        ours = [o for o in outcomes if free[o.job.row.pk].lease_token == self.lease.token]
+        for unconfirmed in {o.unconfirmed for o in ours}:
+            ids = [o.job.row.pk for o in ours if o.unconfirmed == unconfirmed]
+            overtaken = ~Q(revision=F("sending_revision"))
+            OutgoingScore.objects.filter(pk__in=ids).update(
+                state=Case(When(overtaken, then=Value(State.DUE)), default=Value(State.SENT)),
+                due_at=Case(
+                    When(overtaken, then=Value(now + _SPACING)),
+                    default=Value(None),
+                    output_field=models.DateTimeField(null=True),
+                ),
+                sent_revision=F("sending_revision"),
+                sending_revision=None,
+                sent_at=now,
+                attempted_at=now,
+                attempts=0,
+                lease_token=None,
+                lease_until=None,
+                last_error_code="",
+                last_error="",
+                unconfirmed=unconfirmed,
+            )
+        late = [o.job.row.pk for o in outcomes if free[o.job.row.pk].lease_token != self.lease.token]
+        make_due_again(late)
+        self.counts["sent"] += len(ours)
+        for outcome in ours:
+            pk, revision = outcome.job.row.pk, outcome.job.row.revision
+            transaction.on_commit(
+                lambda pk=pk, revision=revision: signals.score_sent.send(  # type: ignore[misc]
+                    OutgoingScore, score_id=pk, revision=revision
+                )
+            )
+
+    def _record_failed(self, outcome: _Outcome, row: OutgoingScore) -> None:
+        error, revision = outcome.error, outcome.job.row.revision
+        assert error is not None
+        verdict = judge(error, row.attempts)
+        _attempts([(row.pk, revision, verdict.outcome, verdict.code, str(error))])
+        if row.lease_token != self.lease.token:
+            if verdict.outcome == ScoreAttempt.Outcome.UNKNOWN:
+                make_due_again([row.pk])
+            return
+        if isinstance(error, exceptions.NotFound):
+            LineItem.objects.filter(pk=row.line_item_id, gone_at=None).update(gone_at=timezone.now())
+        if row.revision != revision and verdict.state != State.WAITING:
+            # Overtaken while it was in flight: the newest value is due, a little later where the older may still land.
+            row.state, row.attempts, row.due_at = State.DUE, 0, timezone.now() + 2 * _SPACING
+        else:
+            row.state = verdict.state
+            row.attempts = verdict.attempts
+            row.due_at = verdict.due_at
+        if isinstance(error, exceptions.Superseded):
+            row.recorded_at = timezone.now()  # the LMS wants a later time than it has
+        if verdict.state != State.UNKNOWN:
+            row.sending_revision = None
+        row.lease_token = row.lease_until = None
+        row.last_error_code, row.last_error = verdict.code, str(error)[:500]
+        row.save(
+            update_fields=[
+                "state", "attempts", "due_at", "recorded_at", "sending_revision", "lease_token", "lease_until",
+                "last_error_code", "last_error",
+            ]
+        )  # fmt: skip
+        name = {State.WAITING: "waiting", State.PARKED: "parked"}.get(State(row.state), "failed")
+        self.counts[name] += 1
+        parked = row.state == State.PARKED
+        transaction.on_commit(
+            lambda: signals.score_failed.send(
+                OutgoingScore, score_id=row.pk, error_code=verdict.code, parked=parked
+            )
+        )
+
+
+# --- judging ----------------------------------------------------------------------------------------------------------
+
+
+class _Withheld(exceptions.LtiError):
+    """Not sent because it would do harm."""
+
+
+class _NotSent(exceptions.LtiError):
+    """The call before the score failed, so the score did not go out."""
+
+    def __init__(self, cause: exceptions.ApiError) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+class _StillUnknown(exceptions.LtiError):
+    """The gradebook could not be read either."""
+
+    def __init__(self, cause: exceptions.LtiError) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """What becomes of a row after an error."""
+
+    state: OutgoingScore.State
+    due_at: datetime | None
+    attempts: int
+    code: str
+    outcome: ScoreAttempt.Outcome = ScoreAttempt.Outcome.FAILED
+
+
+def judge(error: exceptions.LtiError, attempts: int) -> Verdict:
+    """The policy for each class of error; `attempts`: failures in a row before this one."""
+    now = timezone.now()
+    again = attempts + 1
+    code = error.code if isinstance(error, exceptions.ApiError) else type(error).__name__.strip("_").lower()
+    match error:
+        case _StillUnknown():
+            return Verdict(State.UNKNOWN, now + back_off(again), again, "outcome_unknown", ScoreAttempt.Outcome.UNKNOWN)
+        case exceptions.OutcomeUnknown() | exceptions.ServerError():
+            # A gateway's 502 says nothing of whether the LMS behind it stored the score.
+            return Verdict(State.UNKNOWN, now + back_off(again), again, code, ScoreAttempt.Outcome.UNKNOWN)
+        case exceptions.ServiceNotOffered():
+            return Verdict(State.WAITING, None, attempts, "no_key")
+        case exceptions.Refused():
+            # Due at once: `_prepare` finds a sibling key, or else makes it wait for the next launch.
+            return Verdict(State.DUE, now + _SPACING, attempts, code)
+        case exceptions.Throttled():
+            rest = timedelta(seconds=error.retry_after or _THROTTLE_REST)
+            return Verdict(State.DUE, now + rest, attempts, code)
+        case exceptions.PersonNotGradable() | exceptions.InvalidRequest() | _Withheld():
+            return Verdict(State.PARKED, None, again, code)
+        case _NotSent(cause=exceptions.InvalidRequest() | exceptions.PersonNotGradable()):
+            code, pause = error.cause.code, back_off(again)
+        case _NotSent(cause=exceptions.Throttled()):
+            code, pause = error.cause.code, timedelta(seconds=_THROTTLE_REST)
+            again = attempts
+        case _NotSent():
+            code, pause = error.cause.code, back_off(again)
+        case exceptions.Superseded() | exceptions.NotFound():
+            pause = max(2 * _SPACING, back_off(attempts)) if attempts else 2 * _SPACING
+        case _:
+            pause = back_off(again)
+    if again >= settings.MAX_ATTEMPTS:
+        return Verdict(State.PARKED, None, again, code)
+    return Verdict(State.DUE, now + pause, again, code)
+
+
+def back_off(attempts: int) -> timedelta:
+    """How long to wait after that many failures in a row: doubling, capped, with jitter of a half."""
+    longest = min(settings.RETRY_CAP, settings.RETRY_BASE * 2.0 ** min(max(attempts - 1, 0), 30))
+    return timedelta(seconds=random.uniform(longest / 2, longest))  # noqa: S311  jitter, no secret
+
+
+def compare(row: OutgoingScore, result: data.Result | None) -> tuple[bool, str]:
+    """Whether the gradebook holds what was sent, and which parts of it the LMS does not show.
+
+    Compares every field that the LMS returns. What it does not return cannot be confirmed, and is not sent twice.
+    """
+    if row.grading_progress != GradingProgress.FULLY_GRADED:
+        return True, "progress"  # no LMS tells, and sending it twice may wipe a grade
+    held = result.score if result else None
+    if row.given is None:
+        stored = held is None
+    elif held is None:
+        # Moodle returns a stored 0 as a result without a score; no result at all means that nothing is stored.
+        stored = result is not None and row.given == 0
+    else:
+        sent_share = row.given / (row.maximum or Decimal(1))
+        held_share = held / ((result.maximum if result else None) or row.maximum or Decimal(1))
+        stored = abs(sent_share - held_share) <= _CLOSE_ENOUGH
+    if not stored:
+        return False, ""
+    unconfirmed = ["attempt"] if row.extra else []
+    comment = result.comment if result else None
+    if comment is None:
+        unconfirmed += ["comment"] if row.comment else []
+    elif comment.strip() != row.comment.strip():
+        return False, ""
+    return True, ", ".join(unconfirmed)
+
+
+def score_of(row: OutgoingScore) -> data.Score:
+    """The row as it goes over the wire."""
+    return data.Score(
+        user_id=row.lti_user.lti_id,
+        given=row.given,
+        maximum=row.maximum,
+        activity_progress=ActivityProgress(row.activity_progress),
+        grading_progress=GradingProgress(row.grading_progress),
+        comment=row.comment,
+        timestamp=row.recorded_at,
+        extra=row.extra,
+    )
+
+
+# --- line items -------------------------------------------------------------------------------------------------------
+
+
+def find_or_create(
+    connection: ServiceConnection, line_item: LineItem, maximum: Decimal | None, *, key_is_own: bool
+) -> None:
+    """Make `line_item.lti_id` that of the LMS's line item: found if there is one, created if not. Raises ApiError."""
+    link = line_item.resource_link
+    found = None
+    for candidate in connection.line_items(
+        resource_link_id=link.lti_id if link else "", resource_id=line_item.resource_id, tag=line_item.tag
+    ):
+        if is_wanted(candidate, line_item, key_is_own=key_is_own):
+            found = candidate
+            break
+    if found is None:
+        found = connection.create_line_item(
+            data.LineItem(
+                label=line_item.label or (str(link) if link else "") or line_item.resource_id or "Score",
+                score_maximum=line_item.score_maximum or maximum or Decimal(100),
+                resource_link_id=link.lti_id if link else "",
+                resource_id=line_item.resource_id,
+                tag=line_item.tag,
+            )
+        )
+    if line_item.score_maximum != found.score_maximum:
+        LineItem.objects.filter(pk=line_item.pk).update(score_maximum=found.score_maximum)
+    grades.adopt_line_item(line_item, found.lti_id)
+
+
+def is_wanted(candidate: data.LineItem, line_item: LineItem, *, key_is_own: bool) -> bool:
+    """Whether a line item that the LMS lists is the one we mean.
+
+    LMSs filter loosely, and some answer by the launch that a key belongs to, whatever was asked: under a sibling's
+    key the list may hold another activity's column.
+    """
+    link = line_item.resource_link
+    if line_item.tag or line_item.resource_id:
+        same_names = (candidate.tag, candidate.resource_id) == (line_item.tag, line_item.resource_id)
+        same_place = link is None or candidate.resource_link_id in {"", link.lti_id}
+        return same_names and same_place
+    if link is not None and candidate.resource_link_id:
+        return candidate.resource_link_id == link.lti_id and not (candidate.tag or candidate.resource_id)
+    names_nothing = not (candidate.resource_link_id or candidate.resource_id or candidate.tag)
+    return names_nothing and key_is_own
+
+
+# --- rows -------------------------------------------------------------------------------------------------------------
+
+
+def _of_platform(platform_id: int) -> OutgoingScoreQuerySet:
+    return OutgoingScore.objects.filter(line_item__context__platform=platform_id)
+
+
+def make_due_again(ids: Iterable[int]) -> None:
+    """These were sent by somebody who no longer owned them: the newest value goes out once more.
+
+    A higher revision overtakes whatever the present owner has in flight.
+    """
+    rows = OutgoingScore.objects.filter(pk__in=list(ids))
+    rows.filter(state=State.SENDING).update(revision=F("revision") + 1)
+    rows.exclude(state=State.SENDING).update(
+        revision=F("revision") + 1, state=State.DUE, due_at=timezone.now() + _SPACING
+    )
+
+
+def _skip_locked(
+    rows: models.QuerySet[OutgoingScore],
+) -> models.QuerySet[OutgoingScore]:
+    """Lock the rows that are free and pass over the others, where the database can (SQLite locks as a whole)."""
+    if database.features.has_select_for_update_skip_locked:
+        return rows.select_for_update(skip_locked=True, of=("self",))
+    return rows
+
+
+def _attempts(entries: Iterable[tuple[int, int, ScoreAttempt.Outcome, str, str]]) -> None:
+    ScoreAttempt.objects.bulk_create(
+        ScoreAttempt(score_id=pk, revision=revision, outcome=outcome, error_code=code, error=error[:500])
+        for pk, revision, outcome, code, error in entries
+    )

@@ -1,0 +1,358 @@
+"""Open a launch: exchange the ltik once, bring our rows in step with what the LMS says, remember the launch."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import uuid
+from datetime import timedelta
+from typing import Any
+
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.db import IntegrityError, models, transaction
+from django.db.models import F
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from ltiaas_django import data, exceptions, sealing, vocabulary
+from ltiaas_django.conf import settings
+from ltiaas_django.models import (
+    AbsentLaunch,
+    Context,
+    Launch,
+    LineItem,
+    LtiUser,
+    Membership,
+    OutgoingScore,
+    Platform,
+    ResourceLink,
+    ServiceKey,
+    SyncRun,
+)
+from ltiaas_django.operations import connecting, grades, sso, waking
+
+GRACE = timedelta(seconds=60)
+"""How long the same ltik may start an unclaimed launch anew: a lost answer, or a double click."""
+
+_LTIK = re.compile(r"[\x21-\x7e]{1,8192}\Z")
+_SHORT_WHILE = timedelta(hours=1)  # "last launch" need not be exact to the minute, and a write is a write
+_ROSTER_PATIENCE = timedelta(minutes=10)  # a roster that has just failed is not asked for by every launch
+
+
+def check_ltik(ltik: str | None) -> str:
+    """The ltik, if it looks like one. Raises InvalidLaunch."""
+    if ltik is None or not ltik:
+        raise exceptions.InvalidLaunch(
+            _("This address opens only from your course: the launch parameter “ltik” is missing.")
+        )
+    if not _LTIK.match(ltik):
+        raise exceptions.InvalidLaunch(_("The launch parameter “ltik” is malformed. Please open the activity again."))
+    return ltik
+
+
+def fetch_id_token(ltik: str) -> data.IdToken:
+    """Exchange the ltik, server to server. Raises LaunchExpired or LaunchUnavailable, in words for the person."""
+    try:
+        with connecting.open_new_launch(ltik) as connection:
+            return connection.id_token(deadline=settings.LAUNCH_DEADLINE)
+    except exceptions.Refused as error:
+        if connecting.api_key_is_refused():
+            raise exceptions.LaunchUnavailable(
+                _("This tool is not set up correctly: LTIAAS does not accept its API key. Please tell the people who run it.")
+            ) from error
+        raise exceptions.LaunchExpired(
+            _("This launch has expired or is not known. Please open the activity from your course again.")
+        ) from error
+    except exceptions.InvalidResponse as error:
+        raise exceptions.LaunchUnavailable(
+            _("Your learning platform's launch data could not be read (%(detail)s). Please tell the people who run this tool.")
+            % {"detail": error.detail}
+        ) from error
+    except exceptions.ApiError as error:
+        raise exceptions.LaunchUnavailable(
+            _("The launch service cannot be reached just now. Please try again in a moment.")
+        ) from error
+
+
+def get_started(ltik: str) -> Launch | None:
+    """The launch that this ltik has started before, if any."""
+    return Launch.objects.select_related("user").filter(ltik_digest=sealing.digest(ltik)).first()
+
+
+def may_start_anew(launch: Launch) -> bool:
+    """Whether the same ltik may start this launch once more: its cookie has not come back, and the minute is not over."""
+    return launch.claimed_at is None and timezone.now() - launch.created_at <= GRACE
+
+
+def claim(launch: Launch) -> None:
+    """The launch's cookie has come back: from now on only this browser gets through."""
+    if launch.claimed_at is None:
+        launch.claimed_at = timezone.now()
+        Launch.objects.filter(pk=launch.pk, claimed_at__isnull=True).update(
+            claimed_at=launch.claimed_at, session_sealed=""
+        )
+
+
+def record_launch(id_token: data.IdToken, ltik: str, *, framed: bool) -> tuple[Launch, bool]:
+    """Write all that the ID token says; returns the new launch, and whether its person was new.
+
+    To be called in one transaction with the sign-in: nothing is half written. A known person's rows are read,
+    compared, and written only where something changed. Raises SsoRefused, LaunchReplayed.
+    """
+    rows, person_is_new = _known_rows(id_token), False
+    if rows is None:
+        rows, person_is_new = _new_rows(id_token)
+    link, key, line_item = _link_rows(rows.context, id_token)
+    _update_rows(rows, link, id_token)
+    _keep_key(rows.context, link, key, id_token.services)
+    _keep_line_item(rows.context, link, line_item, id_token.services)
+    user = sso.policy().user_for(rows.lti_user, id_token)
+    launch = Launch(
+        lti_user=rows.lti_user,
+        user=user,
+        context=rows.context,
+        resource_link=link,
+        type=id_token.launch.type.value,
+        roles=list(id_token.user.roles),
+        locale=id_token.launch.locale[:64],
+        return_url=id_token.launch.return_url,
+        custom=dict(id_token.launch.custom),
+        framed=framed,
+        ltik_digest=sealing.digest(ltik),
+        ltik_sealed=sealing.seal(ltik) if id_token.launch.type is vocabulary.LaunchType.DEEP_LINKING else "",
+        expires_at=timezone.now() + timedelta(seconds=settings.LAUNCH_LIFETIME),
+    )
+    try:
+        with transaction.atomic():
+            launch.save(force_insert=True)
+    except IntegrityError as error:  # the other half of a double click was faster
+        raise exceptions.LaunchReplayed(_("This launch is being opened already.")) from error
+    return launch, person_is_new
+
+
+@dataclasses.dataclass
+class _Rows:
+    context: Context
+    lti_user: LtiUser
+    membership: Membership
+
+    @property
+    def platform(self) -> Platform:
+        return self.context.platform
+
+
+def _place(id_token: data.IdToken) -> tuple[str, str]:
+    context = id_token.launch.context
+    return id_token.platform.deployment_id, context.lti_id if context else ""
+
+
+def _known_rows(id_token: data.IdToken) -> _Rows | None:
+    """Platform, context, person and membership of a returning person, in one query."""
+    deployment_id, context_id = _place(id_token)
+    membership = (
+        Membership.objects.select_related("context__platform", "lti_user__user")
+        .filter(
+            context__platform__ltiaas_id=id_token.platform.ltiaas_id,
+            context__deployment_id=deployment_id,
+            context__lti_id=context_id,
+            lti_user__platform_id=F("context__platform_id"),
+            lti_user__lti_id=id_token.user.lti_id,
+        )
+        .first()
+    )
+    if membership is None:
+        return None
+    membership.lti_user.platform = membership.context.platform
+    return _Rows(membership.context, membership.lti_user, membership)
+
+
+def _new_rows(id_token: data.IdToken) -> tuple[_Rows, bool]:
+    """The same rows where at least one of them is new; two first launches at once end in the same rows."""
+    deployment_id, context_id = _place(id_token)
+    platform, _created = Platform.objects.get_or_create(ltiaas_id=id_token.platform.ltiaas_id)
+    context, _created = Context.objects.select_related("platform").get_or_create(
+        platform=platform, deployment_id=deployment_id, lti_id=context_id
+    )
+    lti_user, person_is_new = LtiUser.objects.select_related("platform", "user").get_or_create(
+        platform=platform, lti_id=id_token.user.lti_id
+    )
+    membership, _created = Membership.objects.get_or_create(context=context, lti_user=lti_user)
+    return _Rows(context, lti_user, membership), person_is_new
+
+
+def _link_rows(
+    context: Context, id_token: data.IdToken
+) -> tuple[ResourceLink | None, ServiceKey | None, LineItem | None]:
+    """The activity with its key and its own line item."""
+    wanted = id_token.launch.resource_link
+    if wanted is None:
+        return None, ServiceKey.objects.filter(context=context, resource_link=None).first(), None
+    link = ResourceLink.objects.filter(context=context, lti_id=wanted.lti_id).prefetch_related(
+        "service_keys", models.Prefetch("line_items", LineItem.objects.filter(tag="", resource_id=""))
+    ).first()
+    if link is None:
+        link, _created = ResourceLink.objects.get_or_create(
+            context=context, lti_id=wanted.lti_id, defaults={"title": wanted.title, "description": wanted.description}
+        )
+    return link, next(iter(link.service_keys.all()), None), next(iter(link.line_items.all()), None)
+
+
+def write_changed(row: models.Model, wanted: dict[str, Any]) -> bool:
+    """Save those fields that differ, if any. A blank text never erases a known one: the LMS may just not say."""
+    changed = [name for name, value in wanted.items() if value != "" and getattr(row, name) != value]
+    for name in changed:
+        setattr(row, name, wanted[name])
+    if changed:
+        row.save(update_fields=changed)
+    return bool(changed)
+
+
+def _update_rows(rows: _Rows, link: ResourceLink | None, id_token: data.IdToken) -> None:
+    platform, user, place = id_token.platform, id_token.user, id_token.launch.context
+    write_changed(
+        rows.platform,
+        {
+            "issuer": platform.issuer,
+            "client_id": platform.client_id,
+            "name": platform.name,
+            "product_family": platform.product_family,
+            "version": platform.version,
+            "guid": platform.guid,
+        },
+    )
+    now = timezone.now()
+    wanted: dict[str, Any] = {}
+    if place is not None:
+        wanted = {"label": place.label, "title": place.title, "types": list(place.types) or rows.context.types}
+    if rows.context.launched_at is None or now - rows.context.launched_at > _SHORT_WHILE:
+        wanted["launched_at"] = now
+    if id_token.services.offers_roster and _roster_is_stale(rows.context):
+        wanted["roster_due_at"] = now
+        waking.wake_on_commit(rows.platform.pk, [SyncRun.Kind.ROSTERS], SyncRun.Trigger.LAUNCH)
+    write_changed(rows.context, wanted)
+    if link is not None and id_token.launch.resource_link is not None:
+        said = id_token.launch.resource_link
+        write_changed(link, {"title": said.title, "description": said.description})
+    write_changed(
+        rows.lti_user,
+        {
+            "name": user.name,
+            "given_name": user.given_name,
+            "family_name": user.family_name,
+            "email": user.email,
+            "picture": user.picture,
+        },
+    )
+    _update_membership(rows.membership, user.roles)
+
+
+def _update_membership(membership: Membership, roles: tuple[str, ...]) -> None:
+    """A launch makes its person active, in the roles that the launch names.
+
+    Launches name roles by URI and rosters by short name: only a difference in meaning is written, and then the
+    fingerprint is blanked so that the next roster compares anew.
+    """
+    same_roles = vocabulary.context_roles(membership.roles) == vocabulary.context_roles(roles) and membership.roles
+    if same_roles and membership.status == Membership.Status.ACTIVE:
+        return
+    became_learner = vocabulary.is_learner(roles)
+    membership.roles = list(roles)
+    membership.is_learner = became_learner
+    membership.is_instructor = vocabulary.is_instructor(roles)
+    membership.status = Membership.Status.ACTIVE
+    membership.fingerprint = ""
+    membership.save(update_fields=["roles", "is_learner", "is_instructor", "status", "fingerprint"])
+    if became_learner:
+        grades.wake_not_gradable(membership.context, [membership.lti_user_id])
+
+
+def _roster_is_stale(context: Context) -> bool:
+    if settings.ROSTER_MAX_AGE is None or not context.lti_id or context.roster_due_at is not None:
+        return False
+    now = timezone.now()
+    read = context.roster_synced_at
+    tried = context.roster_attempted_at
+    is_old = read is None or now - read > timedelta(seconds=settings.ROSTER_MAX_AGE)
+    return is_old and (tried is None or now - tried > _ROSTER_PATIENCE)
+
+
+def _keep_key(
+    context: Context, link: ResourceLink | None, key: ServiceKey | None, services: data.Services
+) -> None:
+    """Replace the stored key of this place; what waited for a healthy key is due again."""
+    if not services.service_key:
+        return
+    key = key or ServiceKey(context=context, resource_link=link)
+    brings_health = key.pk is None or not key.is_healthy
+    key.put(services.service_key)
+    key.offers_roster, key.offers_grades = services.offers_roster, services.offers_grades
+    key.refreshed_at, key.refused_at, key.last_error = timezone.now(), None, ""
+    if key.pk is None:
+        try:
+            with transaction.atomic():
+                key.save(force_insert=True)
+        except IntegrityError:  # two first launches at once: the other one's row is there now
+            key.pk = ServiceKey.objects.values_list("pk", flat=True).get(context=context, resource_link=link)
+            key.save(force_update=True)
+    else:
+        key.save(force_update=True)
+    if brings_health:
+        woken = OutgoingScore.objects.filter(
+            line_item__context=context, state=OutgoingScore.State.WAITING
+        ).update(state=OutgoingScore.State.DUE, due_at=timezone.now(), attempts=0)
+        if woken:
+            waking.wake_on_commit(context.platform_id, [SyncRun.Kind.GRADES], SyncRun.Trigger.LAUNCH)
+
+
+def _keep_line_item(
+    context: Context, link: ResourceLink | None, line_item: LineItem | None, services: data.Services
+) -> None:
+    """The activity's own line item exists from its first launch on, and has the id that the launch names."""
+    if link is None or not services.offers_grades:
+        return
+    if line_item is None:
+        # Made here and not by the first score: a tool's long transaction would hold it back from all others.
+        line_item, _created = LineItem.objects.get_or_create(
+            context=context, resource_link=link, tag="", resource_id="", defaults={"label": link.title}
+        )
+    if services.line_item_id and services.line_item_id != line_item.lti_id:
+        grades.adopt_line_item(line_item, services.line_item_id)
+
+
+# --- pages under a launch ---------------------------------------------------------------------------------------------
+
+
+def find_launch(launch_id: str, user: AbstractBaseUser | AnonymousUser) -> Launch | AbsentLaunch:
+    """The launch that a request names, if it is live and its person is the one signed in; claims it.
+
+    The id is no credential: whoever else names it gets an AbsentLaunch that says why.
+    """
+    try:
+        wanted = uuid.UUID(launch_id)
+    except ValueError:
+        return AbsentLaunch("unknown")
+    launch = (
+        Launch.objects.select_related("lti_user", "context__platform", "resource_link").filter(pk=wanted).first()
+    )
+    if launch is None:
+        return AbsentLaunch("unknown")
+    if not user.is_authenticated or launch.user_id != user.pk:
+        return AbsentLaunch("not_yours")
+    if not launch.is_live:
+        return AbsentLaunch("expired")
+    launch.user = user
+    if launch.resource_link is not None:
+        launch.resource_link.context = launch.context
+    claim(launch)
+    return launch
+
+
+def live_launches(user: AbstractBaseUser | AnonymousUser) -> list[Launch]:
+    """The launches that this person may choose from: the newest of each activity first."""
+    if not user.is_authenticated:
+        return []
+    newest: dict[tuple[int | None, int | None, str], Launch] = {}
+    rows = Launch.objects.live().filter(user=user).select_related("context", "resource_link").order_by("-created_at")
+    for launch in rows[:200]:
+        newest.setdefault((launch.context_id, launch.resource_link_id, launch.type), launch)
+    return list(newest.values())

@@ -1,0 +1,102 @@
+"""A worker owns a platform for a while: a lease with a fencing token, and the platform's pace.
+
+One worker at a time talks to a platform, so that parallel calls, rate and pause need no further coordination. A
+worker that dies lets its lease run out; one that comes back late finds that its token is no longer the row's.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+
+from django.db.models import Q
+from django.utils import timezone
+
+from ltiaas_django.conf import settings
+from ltiaas_django.models import Platform
+
+
+class Lease:
+    """A platform that this worker owns. Thread-safe where sending threads use it (`allows_call`, `wait_turn`)."""
+
+    def __init__(self, platform: Platform, token: uuid.UUID) -> None:
+        self.platform = platform
+        self.token = token
+        self.parallel_calls = platform.parallel_calls or settings.PARALLEL_CALLS
+        self._length = settings.LEASE
+        self._deadline_of_call = settings.CALL_DEADLINE
+        self._ends = time.monotonic() + self._length
+        self._gap = 1 / rate if (rate := platform.calls_per_second or settings.CALLS_PER_SECOND) else 0.0
+        self._next_turn = 0.0
+        self._turns = threading.Lock()
+        self.is_over = False
+
+    @property
+    def until(self) -> datetime:
+        """When what is claimed now falls back to others."""
+        return timezone.now() + timedelta(seconds=self._length)
+
+    def allows_call(self, claimed_at: float) -> bool:
+        """Whether a call begun now ends, at its deadline, while the claim made at that monotonic time still holds.
+
+        Asked just before each send, by the clock of this machine: it goes on while the process is stopped.
+        """
+        ends = min(claimed_at + self._length, self._ends)
+        return not self.is_over and time.monotonic() + self._deadline_of_call < ends
+
+    def wait_turn(self) -> None:
+        """Hold back so that calls keep the platform's rate."""
+        if not self._gap:
+            return
+        with self._turns:
+            turn = max(self._next_turn, time.monotonic())
+            self._next_turn = turn + self._gap
+        time.sleep(max(0.0, turn - time.monotonic()))
+
+    def renew(self) -> bool:
+        """Show a sign of life, at most once in a tenth of the lease; False if another worker has taken over."""
+        if not self.is_over and self._ends - time.monotonic() < self._length * 0.9:
+            began = time.monotonic()
+            held = Platform.objects.filter(pk=self.platform.pk, lease_token=self.token)
+            if held.update(lease_until=self.until):
+                self._ends = began + self._length
+            else:
+                self.is_over = True
+        return not self.is_over
+
+
+@contextmanager
+def own(platform_id: int) -> Iterator[Lease | None]:
+    """Own the platform during the block, or get None: another worker does, it is paused, stopped, or gone."""
+    now = timezone.now()
+    token = uuid.uuid4()
+    taken = (
+        Platform.objects.filter(Q(lease_until=None) | Q(lease_until__lt=now), pk=platform_id, is_active=True)
+        .filter(Q(paused_until=None) | Q(paused_until__lte=now))
+        .update(lease_token=token, lease_until=now + timedelta(seconds=settings.LEASE))
+    )
+    if not taken or settings.STOPPED:
+        if taken:
+            _release(platform_id, token)
+        yield None
+        return
+    try:
+        yield Lease(Platform.objects.get(pk=platform_id), token)
+    finally:
+        _release(platform_id, token)
+
+
+def _release(platform_id: int, token: uuid.UUID) -> None:
+    Platform.objects.filter(pk=platform_id, lease_token=token).update(lease_token=None, lease_until=None)
+
+
+def pause(lease: Lease, seconds: float, reason: str) -> None:
+    """Leave the platform alone for a while; what is due stays due."""
+    lease.is_over = True
+    Platform.objects.filter(pk=lease.platform.pk, lease_token=lease.token).update(
+        paused_until=timezone.now() + timedelta(seconds=seconds), pause_reason=reason[:255]
+    )

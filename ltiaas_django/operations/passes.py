@@ -1,0 +1,238 @@
+"""Passes: what the night, a tick, a launch or a person sets going, platform by platform.
+
+Work is found in the database, by time stamps: a broker's message is only a hint that makes it start sooner. A pass
+over a platform belongs to the worker that holds its lease, and leaves a run behind that says what it did.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.utils import timezone
+from django.utils.module_loading import import_string
+
+from ltiaas_django import exceptions, sealing
+from ltiaas_django.conf import settings
+from ltiaas_django.models import Context, Launch, LineItem, OutgoingScore, Platform, ScoreAttempt, ServiceKey, SyncRun
+from ltiaas_django.operations import delivery, grades, leases, rosters, waking
+
+logger = logging.getLogger(__name__)
+
+Kind, Trigger, Outcome = SyncRun.Kind, SyncRun.Trigger, SyncRun.Outcome
+Progress = Callable[[str, int], None]
+"""Told the kind of work and how much of it is done since the last call."""
+
+_PURGE = 5_000  # rows a housekeeping step deletes at once
+
+
+def release_night(kind: str) -> None:
+    """Make due what waits for the night: scores without a time, or the roster of every course that offers one."""
+    now = timezone.now()
+    if kind == Kind.GRADES:
+        collect_from_source()
+        OutgoingScore.objects.filter(state=OutgoingScore.State.DUE, due_at=None).update(due_at=now)
+        return
+    _contexts_with_roster().filter(roster_due_at=None).update(roster_due_at=now)
+
+
+def _contexts_with_roster() -> QuerySet[Context]:
+    keys = ServiceKey.objects.healthy().filter(context=OuterRef("pk"), offers_roster=True)
+    return Context.objects.filter(Exists(keys), is_active=True, platform__is_active=True)
+
+
+def collect_from_source() -> int:
+    """Ask the tool's SCORE_SOURCE for what has changed since it was last asked; returns how many scores changed."""
+    if settings.SCORE_SOURCE is None:
+        return 0
+    asked_before = SyncRun.objects.filter(kind=Kind.GRADES, platform=None, outcome=Outcome.OK).first()
+    source = import_string(settings.SCORE_SOURCE)
+    run = SyncRun.objects.create(kind=Kind.GRADES, trigger=Trigger.NIGHTLY)
+    with _finishing(run):
+        changed = grades.record_scores(source(asked_before.started_at if asked_before else None))
+        run.counts = {"recorded": changed}
+    return changed
+
+
+def request_roster(context: Context, trigger: str = Trigger.ADMIN) -> None:
+    """Have the roster of this course read as soon as a worker is free."""
+    Context.objects.filter(pk=context.pk).update(roster_due_at=timezone.now(), roster_failures=0)
+    waking.wake_on_commit(context.platform_id, [Kind.ROSTERS], trigger)
+
+
+def request_scores(context: Context, trigger: str = Trigger.ADMIN) -> None:
+    """Have the open scores of this course sent as soon as a worker is free, those that wait for the night too."""
+    OutgoingScore.objects.filter(
+        line_item__context=context, state__in=OutgoingScore.ACTIONABLE
+    ).update(due_at=timezone.now())
+    waking.wake_on_commit(context.platform_id, [Kind.GRADES], trigger)
+
+
+def due_platforms(kinds: Collection[str]) -> list[int]:
+    """Platforms that have work due and may be worked on now, those that nobody has looked at for longest first."""
+    now = timezone.now()
+    due = Q(pk__in=[])
+    if Kind.GRADES in kinds:
+        scores = OutgoingScore.objects.due().sendable()
+        lost = OutgoingScore.objects.filter(state=OutgoingScore.State.SENDING, lease_until__lt=now)
+        for rows in (scores, lost):
+            due |= Q(pk__in=rows.values("line_item__context__platform"))
+    if Kind.ROSTERS in kinds:
+        due |= Q(pk__in=_due_contexts().values("platform"))
+    free = Q(lease_until=None) | Q(lease_until__lt=now)
+    awake = Q(paused_until=None) | Q(paused_until__lte=now)
+    return list(Platform.objects.filter(due, free, awake, is_active=True).order_by("pk").values_list("pk", flat=True))
+
+
+def _due_contexts() -> QuerySet[Context]:
+    return Context.objects.filter(roster_due_at__lte=timezone.now(), is_active=True, platform__is_active=True)
+
+
+def work(
+    platform_id: int, kinds: Collection[str], trigger: str, progress: Progress | None = None
+) -> list[SyncRun]:
+    """Do what is due on one platform, under its lease; returns the runs, none if another worker is at it.
+
+    Raises ConfigurationError if our API key is refused; the run's row says so too.
+    """
+    runs: list[SyncRun] = []
+    report = progress or (lambda _kind, _done: None)
+    with leases.own(platform_id) as lease:
+        if lease is None:
+            return runs
+        if Kind.GRADES in kinds:
+            runs += _work_grades(lease, trigger, report)
+        if Kind.ROSTERS in kinds and lease.renew():
+            runs += _work_rosters(lease, trigger, report)
+        # What became due while the rosters were read must not wait for the next tick.
+        if Kind.GRADES in kinds and Kind.ROSTERS in kinds and lease.renew():
+            runs += _work_grades(lease, trigger, report)
+    return runs
+
+
+def _work_grades(lease: leases.Lease, trigger: str, progress: Progress) -> list[SyncRun]:
+    delivery.reap(lease.platform.pk)
+    mine = OutgoingScore.objects.filter(line_item__context__platform=lease.platform)
+    if not mine.due().sendable().exists():
+        return []
+    run = SyncRun.objects.create(kind=Kind.GRADES, trigger=trigger, platform=lease.platform)
+    with _finishing(run):
+        run.counts = dict(delivery.send_due(lease, lambda done: progress(Kind.GRADES, done)))
+    return [run]
+
+
+def _work_rosters(lease: leases.Lease, trigger: str, progress: Progress) -> list[SyncRun]:
+    due = _due_contexts().filter(platform=lease.platform).order_by(F("launched_at").desc(nulls_last=True), "pk")
+    ids = list(due.values_list("pk", flat=True))
+    if not ids:
+        return []
+    run = SyncRun.objects.create(kind=Kind.ROSTERS, trigger=trigger, platform=lease.platform)
+    counts: Counter[str] = Counter()
+    with _finishing(run):
+        for context_id in ids:
+            context = Context.objects.select_related("platform").get(pk=context_id)
+            try:
+                change = rosters.sync_roster(context, lease)
+                counts.update(read=1, joined=len(change.joined), changed=len(change.changed), left=len(change.left))
+                counts["held"] += change.held
+            except exceptions.ConfigurationError:
+                raise
+            except exceptions.LtiError as error:
+                counts["failed"] += 1
+                run.error = f"{context_id}: {error}"[:500]
+                if isinstance(error, exceptions.Throttled):
+                    leases.pause(lease, error.retry_after or 60.0, str(error))
+            finally:
+                run.counts = dict(counts)
+                progress(Kind.ROSTERS, 1)
+            if not lease.renew():
+                break
+    return [run]
+
+
+@contextmanager
+def _finishing(run: SyncRun) -> Iterator[None]:
+    """Write down how a run ended, whatever ended it."""
+    try:
+        yield
+    except Exception as error:
+        run.outcome, run.error = Outcome.FAILED, f"{type(error).__name__}: {error}"[:500]
+        raise
+    else:
+        run.outcome = _outcome(run.counts)
+    finally:
+        run.finished_at = timezone.now()
+        run.save(update_fields=["counts", "outcome", "error", "finished_at"])
+
+
+def _outcome(counts: dict[str, int]) -> SyncRun.Outcome:
+    bad = sum(counts.get(name, 0) for name in ("failed", "waiting", "parked"))
+    good = counts.get("sent", 0) + counts.get("read", 0)
+    if not bad:
+        return Outcome.OK
+    # Nothing sent and everything failed is an alarm, not a success.
+    return Outcome.PARTIAL if good else Outcome.FAILED
+
+
+# --- housekeeping -----------------------------------------------------------------------------------------------------
+
+
+def tidy() -> Counter[str]:
+    """What every tick looks after: rows of dead workers, launches that are over."""
+    counts: Counter[str] = Counter(reaped=delivery.reap())
+    over = Launch.objects.filter(expires_at__lt=timezone.now()).values("pk")[:_PURGE]
+    counts["launches_purged"] = Launch.objects.filter(pk__in=list(over.values_list("pk", flat=True))).delete()[0]
+    return counts
+
+
+def housekeeping() -> Counter[str]:
+    """The nightly care: re-seal what an older sealing key sealed, drop what retention no longer keeps."""
+    counts = tidy()
+    counts.update(reseal())
+    oldest = timezone.now() - timedelta(days=settings.RETENTION_DAYS)
+    counts["attempts_purged"] = _delete_all(ScoreAttempt.objects.filter(at__lt=oldest))
+    counts["runs_purged"] = _delete_all(SyncRun.objects.filter(started_at__lt=oldest))
+    return counts
+
+
+def _delete_all(rows: QuerySet[Any]) -> int:
+    """Delete in steps, so that no transaction grows long."""
+    deleted = 0
+    while ids := list(rows.values_list("pk", flat=True)[:_PURGE]):
+        deleted += rows.model._default_manager.filter(pk__in=ids).delete()[0]
+    return deleted
+
+
+def reseal() -> Counter[str]:
+    """Seal every stored key with the newest sealing key; what cannot be read is marked and waits for a launch."""
+    counts: Counter[str] = Counter()
+    for key in ServiceKey.objects.healthy().iterator(chunk_size=500):
+        if sealing.is_sealed_with_newest(key.sealed):
+            continue
+        same = ServiceKey.objects.filter(pk=key.pk, sealed=key.sealed)  # a launch may replace it meanwhile
+        try:
+            secret = key.reveal()
+        except exceptions.SealError as error:
+            counts["unreadable"] += same.update(refused_at=timezone.now(), last_error=str(error))
+            continue
+        counts["resealed"] += same.update(sealed=sealing.seal(secret), fingerprint=sealing.fingerprint(secret))
+    return counts
+
+
+def expected(kind: str) -> int:
+    """How much work of a kind is due now: scores, or courses. For progress bars and dry runs."""
+    if kind == Kind.GRADES:
+        return OutgoingScore.objects.due().sendable().count()
+    return _due_contexts().count()
+
+
+def waiting_for_night(kind: str) -> int:
+    """How much more the night would make due: scores without a time, or courses whose roster would be read."""
+    if kind == Kind.GRADES:
+        return OutgoingScore.objects.filter(state=OutgoingScore.State.DUE, due_at=None).sendable().count()
+    return _contexts_with_roster().filter(roster_due_at=None).count()

@@ -1,0 +1,154 @@
+"""Sign people in: which Django user a person of an LMS is, and the session that a launch begins."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from django.conf import settings as django_settings
+from django.contrib import auth
+from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.sessions.backends.base import SessionBase
+from django.core.exceptions import FieldDoesNotExist
+from django.db import models, transaction
+from django.http import HttpRequest
+from django.utils.module_loading import import_string
+from django.utils.translation import gettext as _
+
+from ltiaas_django import data, exceptions, sealing, signals
+from ltiaas_django.conf import settings
+from ltiaas_django.models import Launch, LtiUser
+
+_BEGUN_BY_LAUNCH = "_ltiaas_launched"
+_NO_MAIL_HOST = "lti.invalid"  # RFC 2606: never a real address
+
+
+class SsoPolicy:
+    """Finds or makes the Django user of a launch. Subclass it and name the subclass in LTIAAS["SSO_POLICY"].
+
+    A person is (platform, LMS user id) and nothing else. Nothing here ever sets is_staff or is_superuser.
+    """
+
+    def user_for(self, lti_user: LtiUser, id_token: data.IdToken) -> AbstractBaseUser:
+        """The user to sign in. Called inside the launch's transaction. Raises SsoRefused to turn the person away."""
+        user = lti_user.user
+        if user is None:
+            user = self.link(lti_user, id_token) or self.provision(lti_user, id_token)
+            lti_user.user = user
+            lti_user.save(update_fields=["user"])
+        self.check(user)
+        return user
+
+    def link(self, lti_user: LtiUser, id_token: data.IdToken) -> AbstractBaseUser | None:
+        """An existing user that this new person is, or None.
+
+        By e-mail, and only where the operator has trusted the platform with it; never to staff, superusers or
+        inactive users, never when two accounts share the address, never to a user whom this platform knows already.
+        """
+        if not (lti_user.platform.link_by_email and id_token.user.email):
+            return None
+        model = auth.get_user_model()
+        same = list(model._default_manager.filter(**{f"{model.get_email_field_name()}__iexact": id_token.user.email})[:2])
+        if len(same) != 1:
+            return None
+        [user] = same
+        taken = LtiUser.objects.filter(platform=lti_user.platform, user=user).exists()
+        privileged = getattr(user, "is_staff", False) or getattr(user, "is_superuser", False)
+        return None if taken or privileged or not user.is_active else user
+
+    def provision(self, lti_user: LtiUser, id_token: data.IdToken) -> AbstractBaseUser:
+        """A new user with an unusable password, of whatever user model the project has."""
+        model = auth.get_user_model()
+        user = model()
+        values = {
+            model.USERNAME_FIELD: self.username_for(lti_user, id_token),
+            "first_name": id_token.user.given_name or id_token.user.name,
+            "last_name": id_token.user.family_name,
+        }
+        email_field = model.get_email_field_name()
+        if email_field != model.USERNAME_FIELD:
+            values[email_field] = id_token.user.email
+        for name, value in values.items():
+            _set_if_it_fits(user, name, value)
+        user.set_unusable_password()
+        user.save()
+        transaction.on_commit(lambda: signals.user_provisioned.send(model, user=user, lti_user=lti_user))
+        return user
+
+    def username_for(self, lti_user: LtiUser, id_token: data.IdToken) -> str:
+        """A name that nobody else has and that gives nothing away; an e-mail address where the model wants one."""
+        name = f"lti-{sealing.digest(f'{lti_user.platform_id}:{lti_user.lti_id}')[:24]}"
+        model = auth.get_user_model()
+        wants_email = isinstance(model._meta.get_field(model.USERNAME_FIELD), models.EmailField)
+        return f"{name}@{_NO_MAIL_HOST}" if wants_email else name
+
+    def check(self, user: AbstractBaseUser) -> None:
+        """Raises SsoRefused if the user must not be signed in."""
+        if not user.is_active:
+            raise exceptions.SsoRefused(_("This account has been switched off. Please ask the people who run this tool."))
+
+    def backend(self) -> str:
+        """Dotted path of the authentication backend that the session is kept under."""
+        backends = django_settings.AUTHENTICATION_BACKENDS
+        usual = "django.contrib.auth.backends.ModelBackend"
+        return usual if usual in backends else backends[0]
+
+
+def _set_if_it_fits(user: AbstractBaseUser, name: str, value: str) -> None:
+    """Set a field of a user model that we do not know: cut to its length, and left alone where it cannot be set."""
+    try:
+        field = user._meta.get_field(name)
+    except FieldDoesNotExist:
+        return
+    if not isinstance(field, models.Field):
+        return
+    value = value[: field.max_length] if field.max_length else value
+    if field.unique and name != user.USERNAME_FIELD:
+        # Somebody else may hold the address already, and a blank one can be held once only.
+        taken = not value or type(user)._default_manager.filter(**{name: value}).exists()
+        if taken:
+            if field.null:
+                return
+            value = f"{getattr(user, user.USERNAME_FIELD)}@{_NO_MAIL_HOST}"
+    setattr(user, name, value)
+
+
+def policy() -> SsoPolicy:
+    """The policy that the settings name."""
+    found: Any = import_string(settings.SSO_POLICY)()
+    assert isinstance(found, SsoPolicy), "checked by ltiaas.E005"
+    return found
+
+
+def would_replace_foreign_session(request: HttpRequest, user: AbstractBaseUser) -> bool:
+    """Whether signing this user in would end a session of somebody else that no launch began (an operator's, say)."""
+    current = request.user
+    return current.is_authenticated and current.pk != user.pk and not request.session.get(_BEGUN_BY_LAUNCH)
+
+
+def sign_in(request: HttpRequest, launch: Launch) -> None:
+    """Begin a fresh session for the launch's person; a different person's session in this browser ends.
+
+    The session key is remembered, sealed, until its cookie comes back: a second start of the launch ends it.
+    """
+    user = launch.user
+    if request.user.is_authenticated and request.user.pk == user.pk:
+        request.session.cycle_key()
+    else:
+        request.session.flush()
+    auth.login(request, user, backend=policy().backend())
+    request.session[_BEGUN_BY_LAUNCH] = True
+    request.session.save()
+    launch.session_sealed = sealing.seal(request.session.session_key or "")
+    launch.save(update_fields=["session_sealed"])
+
+
+def end_session_of(launch: Launch) -> None:
+    """End the session that an earlier start of this launch began, if its cookie has not come back yet."""
+    if not launch.session_sealed:
+        return
+    store: type[SessionBase] = import_module(django_settings.SESSION_ENGINE).SessionStore
+    try:
+        store().delete(sealing.unseal(launch.session_sealed))
+    except exceptions.SealError:
+        pass  # the sealing keys were changed within the minute: there is no telling which session it was

@@ -1,0 +1,55 @@
+"""Keep bearer credentials out of every string that people, logs or error trackers may see.
+
+An ltik, a service key or the account's API key opens a course's gradebook to whoever holds it, so text that came from
+the wire goes through `redact` before it becomes part of an error or a log line.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import Any, Final
+
+HIDDEN: Final = "[hidden]"
+
+_SECRETS: Final = re.compile(
+    r"""
+      (?P<scheme>(?:LTIK-AUTH-V[12]|SERVICE-AUTH-V1|Bearer)\s+)[^\s"',]+   # an Authorization value
+    | (?P<name>["']?(?:ltik|serviceKey|legacyServiceKey)["']?\s*[=:]\s*["']?)[^\s"'&,}]+  # a parameter or a JSON member
+    | (?P<jwt>\beyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?)                             # anything shaped like a JWT
+    """,
+    re.VERBOSE,
+)
+_QUICK_LOOK: Final = re.compile(r"ltik|serviceKey|AUTH-V|Bearer|eyJ", re.IGNORECASE)
+
+
+def redact(text: str) -> str:
+    """The same text with every credential in it replaced by `[hidden]`.
+
+    >>> redact("GET /lti/launch/?ltik=abc.def&x=1")
+    'GET /lti/launch/?ltik=[hidden]&x=1'
+    """
+    if not _QUICK_LOOK.search(text):
+        return text
+    return _SECRETS.sub(lambda found: (found["scheme"] or found["name"] or "") + HIDDEN, text)
+
+
+def install_log_redaction() -> None:
+    """Have every log record of this process redacted when it is made, whoever logs it and to whatever handler.
+
+    Web servers log request lines, and a launch's request line holds the ltik. Installing twice does nothing more.
+    """
+    make_record = logging.getLogRecordFactory()
+    if getattr(make_record, "redacts_ltiks", False):
+        return
+
+    def make_redacted_record(*args: Any, **kwargs: Any) -> logging.LogRecord:
+        record = make_record(*args, **kwargs)
+        if isinstance(record.msg, str):
+            record.msg = redact(record.msg)
+        if isinstance(record.args, tuple):
+            record.args = tuple(redact(arg) if isinstance(arg, str) else arg for arg in record.args)
+        return record
+
+    make_redacted_record.redacts_ltiks = True  # type: ignore[attr-defined]
+    logging.setLogRecordFactory(make_redacted_record)

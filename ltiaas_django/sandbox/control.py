@@ -1,0 +1,295 @@
+"""The control API: what scripts and browser tests ask of the sandbox beside LTIAAS's own API. JSON, no credentials.
+
+    GET    /control/state/                       courses with people, activities and line items
+    GET    /control/courses/<id>/gradebook/      {"lineItems": [...], "rows": [...]}, only cells that hold something
+    GET    /control/courses/<id>/roster/         {"members": [...]}, those who left with status Deleted
+    POST   /control/courses/<id>/people/         {"name", "role", "email"?, "userId"?} -> 201 and the person
+    PATCH  /control/courses/<id>/people/<uid>/   {"name"?, "role"?, "status"?: "Active"} -> the person
+    DELETE /control/courses/<id>/people/<uid>/   the person leaves -> 204
+    POST   /control/launches/                    {"course", "activity", "person", "type"?, "target"?}
+                                                 -> 201 and {"ltik", "url"}
+    GET    /control/requests/                    {"requests": [...]}, what came to the API so far
+    GET    /control/secrets/                     {"ltiks": [...], "serviceKeys": [...]}, all handed out so far
+    POST   /control/reset/                       back to the start -> 204
+    POST   /control/clock/                       {"advanceSeconds": n} -> {"now"}
+    POST   /control/ltiks/expire/                {"ltik"?}, one or all -> {"count"}
+    POST   /control/service-keys/revoke/         {"course"?, "activity"?} -> {"count"}
+    POST   /control/settings/                    {"anonymous"?, "pageSize"?, "refuseSameSecond"?, "toolUrl"?}
+                                                 -> all four
+    POST   /control/faults/                      {"pathPrefix", "status"?, "body"?, "contentType"?, "headers"?,
+                                                 "times"?, "method"?, "afterStoring"?, "drop"?, "delay"?} -> 204
+
+`type` is resource, deep_linking or submission_review; `target` iframe or window; `role` Learner or Instructor.
+An error has LTIAAS's form: {"status", "error", "details": {"message", "description"}}.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+
+from ltiaas_django.vocabulary import MembershipStatus
+
+from . import errors, idtoken, validation, web
+from .courses import Course, Enrolment
+from .simulator import Sandbox
+from .validation import Field
+
+View = Callable[..., HttpResponse]
+Handler = Callable[..., HttpResponse]
+
+
+def endpoint(**handlers: Handler) -> View:
+    """A view with one handler a method, called with the sandbox, under its lock, and the body where it may have one."""
+
+    def view(request: HttpRequest, **ids: str) -> HttpResponse:
+        sandbox = web.sandbox_of(request)
+        try:
+            handler = handlers.get(request.method or "")
+            if handler is None:
+                raise errors.WrongMethod(f"{request.method} is not possible here, only {', '.join(handlers)}.")
+            with sandbox.lock:
+                if request.method in ("POST", "PATCH"):
+                    return handler(sandbox, web.json_body(request) if web.body_of(request) else {}, **ids)
+                return handler(sandbox, **ids)
+        except errors.SandboxError as error:
+            return web.error_response(error)
+
+    return view
+
+
+def body_of(**fields: Field) -> Callable[[Handler], Handler]:
+    """Check the body of a handler against its fields."""
+
+    def decorate(handler: Handler) -> Handler:
+        @functools.wraps(handler)
+        def checked(sandbox: Sandbox, body: Any, **ids: str) -> HttpResponse:
+            return handler(sandbox, validation.read_object(body, fields), **ids)
+
+        return checked
+
+    return decorate
+
+
+def no_such(request: HttpRequest) -> HttpResponse:
+    """Any other path below /control/."""
+    return web.error_response(errors.NotFound("The control API has no such path; it needs its slash at the end."))
+
+
+# -- looking -----------------------------------------------------------------------------------------------------------
+
+
+def get_state(sandbox: Sandbox) -> HttpResponse:
+    return web.json_response(
+        {
+            "now": sandbox.clock.now().isoformat(),
+            "toolUrl": sandbox.tool_url,
+            "platformId": idtoken.PLATFORM_ID,
+            "courses": [_course(course) for course in sandbox.courses.values()],
+        }
+    )
+
+
+def get_gradebook(sandbox: Sandbox, course_id: str) -> HttpResponse:
+    course = sandbox.course(course_id)
+    rows = [
+        {
+            "userId": cell.user_id,
+            "name": course.enrolment(cell.user_id).person.name,
+            "lineItemId": cell.line_item_id,
+            "score": cell.score,
+            "maximum": cell.maximum,
+            "comment": cell.comment,
+            "timestamp": cell.timestamp.isoformat(),
+        }
+        for cell in course.gradebook.cells()
+    ]
+    return web.json_response({"lineItems": _line_items(course), "rows": rows})
+
+
+def get_roster(sandbox: Sandbox, course_id: str) -> HttpResponse:
+    return web.json_response({"members": [_person(one) for one in sandbox.course(course_id).people.values()]})
+
+
+def get_requests(sandbox: Sandbox) -> HttpResponse:
+    requests = [
+        {
+            "method": one.method,
+            "path": one.path,
+            "scheme": one.scheme,
+            "status": one.status,
+            "at": one.at.isoformat(),
+            "body": one.body,
+        }
+        for one in sandbox.requests
+    ]
+    return web.json_response({"requests": requests})
+
+
+def get_secrets(sandbox: Sandbox) -> HttpResponse:
+    launches = sandbox.launches
+    return web.json_response({"ltiks": launches.ltiks(), "serviceKeys": launches.service_keys()})
+
+
+# -- people ------------------------------------------------------------------------------------------------------------
+
+
+@body_of(
+    name=Field(validation.text, required=True),
+    role=Field(validation.text),
+    email=Field(validation.text),
+    userId=Field(validation.text),
+)
+def add_person(sandbox: Sandbox, body: dict[str, Any], course_id: str) -> HttpResponse:
+    course = sandbox.course(course_id)
+    person = course.add_person(
+        body["name"], body.get("role", "Learner"), email=body.get("email"), user_id=body.get("userId")
+    )
+    return web.json_response(_person(course.enrolment(person.id)), 201)
+
+
+@body_of(
+    name=Field(validation.text),
+    role=Field(validation.text),
+    status=Field(validation.one_of([*map(str, MembershipStatus)])),
+)
+def change_person(sandbox: Sandbox, body: dict[str, Any], course_id: str, user_id: str) -> HttpResponse:
+    course = sandbox.course(course_id)
+    enrolment = course.enrolment(user_id)
+    if "name" in body:
+        course.rename_person(user_id, body["name"])
+    if "role" in body:
+        course.change_role(user_id, body["role"])
+    if "status" in body:
+        enrolment.status = MembershipStatus(body["status"])
+    return web.json_response(_person(enrolment))
+
+
+def remove_person(sandbox: Sandbox, course_id: str, user_id: str) -> HttpResponse:
+    sandbox.course(course_id).remove_person(user_id)
+    return HttpResponse(status=204)
+
+
+# -- doing -------------------------------------------------------------------------------------------------------------
+
+
+@body_of(
+    course=Field(validation.text, required=True),
+    activity=Field(validation.text),
+    person=Field(validation.text, required=True),
+    type=Field(validation.text),
+    target=Field(validation.text),
+)
+def launch(sandbox: Sandbox, body: dict[str, Any]) -> HttpResponse:
+    ltik = sandbox.launch(
+        body["course"],
+        body.get("activity"),
+        body["person"],
+        type=body.get("type", "resource"),
+        target=body.get("target", "iframe"),
+    )
+    return web.json_response({"ltik": ltik, "url": sandbox.url_for(ltik)}, 201)
+
+
+@body_of()
+def reset(sandbox: Sandbox, body: dict[str, Any]) -> HttpResponse:
+    sandbox.reset()
+    return HttpResponse(status=204)
+
+
+@body_of(advanceSeconds=Field(validation.number, required=True))
+def move_clock(sandbox: Sandbox, body: dict[str, Any]) -> HttpResponse:
+    sandbox.advance_clock(float(body["advanceSeconds"]))
+    return web.json_response({"now": sandbox.clock.now().isoformat()})
+
+
+@body_of(ltik=Field(validation.text))
+def expire_ltiks(sandbox: Sandbox, body: dict[str, Any]) -> HttpResponse:
+    return web.json_response({"count": sandbox.expire_ltik(body.get("ltik"))})
+
+
+@body_of(course=Field(validation.text), activity=Field(validation.text))
+def revoke_service_keys(sandbox: Sandbox, body: dict[str, Any]) -> HttpResponse:
+    return web.json_response({"count": sandbox.revoke_service_keys(body.get("course"), body.get("activity"))})
+
+
+_SETTINGS = {
+    "anonymous": ("anonymous", Field(validation.boolean)),
+    "pageSize": ("page_size", Field(validation.positive_integer)),
+    "refuseSameSecond": ("refuse_same_second", Field(validation.boolean)),
+    "toolUrl": ("tool_url", Field(validation.http_url)),
+}
+
+
+@body_of(**{name: field for name, (_, field) in _SETTINGS.items()})
+def change_settings(sandbox: Sandbox, body: dict[str, Any]) -> HttpResponse:
+    for name, value in body.items():
+        setattr(sandbox, _SETTINGS[name][0], value)
+    return web.json_response({name: getattr(sandbox, python) for name, (python, _) in _SETTINGS.items()})
+
+
+_FAULT_FIELDS = {
+    "pathPrefix": "path_prefix",
+    "contentType": "content_type",
+    "afterStoring": "after_storing",
+}
+
+
+@body_of(
+    pathPrefix=Field(validation.text, required=True),
+    status=Field(validation.integer),
+    body=Field(validation.anything),
+    contentType=Field(validation.header),
+    headers=Field(validation.headers),
+    times=Field(validation.integer),
+    method=Field(validation.text),
+    afterStoring=Field(validation.boolean),
+    drop=Field(validation.boolean),
+    delay=Field(validation.seconds),
+)
+def plan_fault(sandbox: Sandbox, body: dict[str, Any]) -> HttpResponse:
+    sandbox.fail_next(**{_FAULT_FIELDS.get(name, name): value for name, value in body.items()})
+    return HttpResponse(status=204)
+
+
+# -- how things look in JSON -------------------------------------------------------------------------------------------
+
+
+def _course(course: Course) -> dict[str, Any]:
+    return {
+        "id": course.id,
+        "label": course.label,
+        "title": course.title,
+        "people": [_person(one) for one in course.people.values()],
+        "activities": [
+            {"id": activity.id, "title": activity.title, "description": activity.description}
+            for activity in course.activities.values()
+        ],
+        "lineItems": _line_items(course),
+    }
+
+
+def _person(enrolment: Enrolment) -> dict[str, Any]:
+    person = enrolment.person
+    return {
+        "userId": person.id,
+        "name": person.name,
+        "email": person.email,
+        "roles": [str(enrolment.role)],
+        "status": str(enrolment.status),
+    }
+
+
+def _line_items(course: Course) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": item.id,
+            "label": item.label,
+            "activity": item.resource_link_id,
+            "scoreMaximum": item.score_maximum,
+        }
+        for item in course.gradebook.line_items.values()
+    ]

@@ -1,0 +1,168 @@
+"""The id token of a launch, in LTIAAS's form and as the LMS's own claims (`raw=true`)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ltiaas_django.vocabulary import LaunchType, Role
+
+from .campus import Campus, Person
+from .courses import Course
+from .credentials import LTIK_LIFETIME, Launch
+
+PLATFORM_ID = "5f6c0e9b1d2a4c7e8f90a1b2c3d4e5f6"
+CLIENT_ID = "sandbox-client"
+PLATFORM_NAME = "Sandbox School"
+_DEPLOYMENT_ID = "1"
+_GUID = "sandbox.school.example"
+_CONTEXT_ROLE = "http://purl.imsglobal.org/vocab/lis/v2/membership#"
+_CLAIM = "https://purl.imsglobal.org/spec/lti/claim/"
+_AGS = "https://purl.imsglobal.org/spec/lti-ags/"
+_DEEP_LINKING = {
+    "acceptTypes": ["ltiResourceLink", "link", "file", "html", "image"],
+    "acceptPresentationDocumentTargets": ["iframe", "window"],
+    "acceptMultiple": True,
+}
+_SCOPES = [
+    f"{_AGS}scope/lineitem",
+    f"{_AGS}scope/lineitem.readonly",
+    f"{_AGS}scope/result.readonly",
+    f"{_AGS}scope/score",
+]
+
+
+def role_uri(role: Role) -> str:
+    """The role as launches spell it; rosters use the short name."""
+    return f"{_CONTEXT_ROLE}{role}"
+
+
+def personal(person: Person, *, anonymous: bool) -> dict[str, str]:
+    """What the LMS tells of a person beside the id; nothing if it keeps people anonymous."""
+    if anonymous:
+        return {}
+    facts = {
+        "name": person.name,
+        "givenName": person.given_name,
+        "familyName": person.family_name,
+        "email": person.email,
+    }
+    return {name: value for name, value in facts.items() if value}
+
+
+def id_token(launch: Launch, course: Course, tool_url: str, *, anonymous: bool) -> dict[str, Any]:
+    """The id token as LTIAAS gives it; what does not apply is left out, never null."""
+    enrolment = course.enrolment(launch.person_id)
+    return {
+        "ltiVersion": "1.3.0",
+        "user": {
+            "id": launch.person_id,
+            "roles": [role_uri(enrolment.role)],
+            **personal(enrolment.person, anonymous=anonymous),
+        },
+        "platform": _platform(course.campus),
+        "launch": _launch(launch, course, tool_url),
+        "services": _services(launch, course),
+    }
+
+
+def _platform(campus: Campus) -> dict[str, Any]:
+    return {
+        "id": PLATFORM_ID,
+        "url": campus.origin,
+        "clientId": CLIENT_ID,
+        "deploymentId": _DEPLOYMENT_ID,
+        "name": PLATFORM_NAME,
+        "description": "A simulated LMS",
+        "guid": _GUID,
+        "productFamilyCode": "moodle",
+        "version": "2025100600",
+        "contactEmail": "help@school.example",
+    }
+
+
+def _launch(launch: Launch, course: Course, tool_url: str) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "type": str(launch.type),
+        "target": tool_url,
+        "context": {"id": course.id, "label": course.label, "title": course.title, "type": ["CourseSection"]},
+        "presentation": _presentation(launch, course),
+        "custom": {},
+    }
+    if launch.activity_id is not None:
+        activity = course.activity(launch.activity_id)
+        described["resourceLink"] = _resource_link(launch, course)
+        described["custom"] = dict(activity.custom)
+    return described
+
+
+def _resource_link(launch: Launch, course: Course) -> dict[str, str]:
+    activity = course.activity(launch.activity_id or "")
+    link = {"id": activity.id, "title": activity.title, "description": activity.description}
+    return {name: value for name, value in link.items() if value}
+
+
+def _presentation(launch: Launch, course: Course) -> dict[str, str]:
+    return {
+        "documentTarget": launch.target,
+        "locale": "en-GB",
+        "returnUrl": f"{course.campus.origin}/courses/{course.id}/",
+    }
+
+
+def _services(launch: Launch, course: Course) -> dict[str, Any]:
+    grades: dict[str, Any] = {"available": True, "scopes": _SCOPES}
+    items = course.line_items_of(launch.activity_id) if launch.activity_id is not None else []
+    if len(items) == 1:  # declared only when exactly one belongs to the launch
+        grades["lineItemId"] = items[0].id
+    is_deep_linking = launch.type == LaunchType.DEEP_LINKING
+    return {
+        "deepLinking": {"available": is_deep_linking, **(_DEEP_LINKING if is_deep_linking else {})},
+        "namesAndRoles": {"available": True},
+        "assignmentAndGrades": grades,
+        "outcomes": {"available": False},
+        "serviceKey": launch.service_key,
+    }
+
+
+def raw_claims(launch: Launch, course: Course, tool_url: str, *, anonymous: bool) -> dict[str, Any]:
+    """The claims as an LMS signs them (LTI Core 1.3, section 5.3)."""
+    campus, enrolment = course.campus, course.enrolment(launch.person_id)
+    names = personal(enrolment.person, anonymous=anonymous)
+    spelling = {"name": "name", "givenName": "given_name", "familyName": "family_name", "email": "email"}
+    presentation = _presentation(launch, course)
+    claims: dict[str, Any] = {
+        "iss": campus.origin,
+        "aud": CLIENT_ID,
+        "sub": launch.person_id,
+        "iat": int(launch.at.timestamp()),
+        "exp": int((launch.at + LTIK_LIFETIME).timestamp()),
+        **{spelling[name]: value for name, value in names.items()},
+        f"{_CLAIM}message_type": str(launch.type),
+        f"{_CLAIM}version": "1.3.0",
+        f"{_CLAIM}deployment_id": _DEPLOYMENT_ID,
+        f"{_CLAIM}target_link_uri": tool_url,
+        f"{_CLAIM}roles": [role_uri(enrolment.role)],
+        f"{_CLAIM}context": {
+            "id": course.id,
+            "label": course.label,
+            "title": course.title,
+            "type": ["http://purl.imsglobal.org/vocab/lis/v2/course#CourseSection"],
+        },
+        f"{_CLAIM}tool_platform": {
+            "guid": _GUID,
+            "name": PLATFORM_NAME,
+            "product_family_code": "moodle",
+            "version": "2025100600",
+        },
+        f"{_CLAIM}launch_presentation": {
+            "document_target": presentation["documentTarget"],
+            "locale": presentation["locale"],
+            "return_url": presentation["returnUrl"],
+        },
+    }
+    if launch.activity_id is not None:
+        claims[f"{_CLAIM}resource_link"] = _resource_link(launch, course)
+        claims[f"{_CLAIM}custom"] = dict(course.activity(launch.activity_id).custom)
+    if launch.type == LaunchType.SUBMISSION_REVIEW:
+        claims[f"{_CLAIM}for_user"] = {"user_id": launch.person_id}
+    return claims

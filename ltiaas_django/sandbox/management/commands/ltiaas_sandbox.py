@@ -1,0 +1,103 @@
+"""`manage.py ltiaas_sandbox`: serve the sandbox until it is stopped."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from ltiaas_django.sandbox import Sandbox, SandboxServer
+from ltiaas_django.sandbox.simulator import DEFAULT_API_KEY, DEFAULT_TOOL_URL
+
+_EPILOG = f"""\
+Point the tool at it by the two settings it has for LTIAAS itself:
+  LTIAAS = {{"URL": "http://127.0.0.1:9800", "API_KEY": "{DEFAULT_API_KEY}"}}
+then open http://127.0.0.1:9800/ in a browser, choose a course and a person, and launch.
+
+Courses course-101 and course-102 are there at every start; people, grades and launches are
+kept in memory and are gone when the sandbox stops. Scripts steer it below /control/ (JSON):
+  curl http://127.0.0.1:9800/control/state/
+
+It asks nobody for a password: let it listen on this machine only.
+"""
+
+
+class Command(BaseCommand):
+    help = "Serve a simulated LMS with the LTIAAS API over it, for development and demos."
+    requires_system_checks = []
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        parser = super().create_parser(prog_name, subcommand, **kwargs)
+        parser.epilog = _EPILOG
+        parser.formatter_class = argparse.RawDescriptionHelpFormatter
+        return parser
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
+        parser.add_argument("--port", type=_port, default=9800, help="port, 0 for a free one (default: 9800)")
+        parser.add_argument(
+            "--tool-url",
+            type=_url,
+            default=DEFAULT_TOOL_URL,
+            help=f"launch URL of the tool (default: {DEFAULT_TOOL_URL})",
+        )
+        parser.add_argument(
+            "--api-key", type=_key, default=DEFAULT_API_KEY, help=f"the account's API key (default: {DEFAULT_API_KEY})"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        sandbox = Sandbox(api_key=options["api_key"], tool_url=options["tool_url"])
+        server = SandboxServer(sandbox, options["host"], options["port"])
+        with _terminable():
+            try:
+                server.start()
+            except OSError as error:
+                reason = error.strerror or str(error)
+                raise CommandError(f"Cannot listen on {options['host']}:{options['port']}: {reason}.") from None
+            try:
+                self.stdout.write(f"LTIAAS sandbox at {server.url}/ (stop it with Ctrl-C)")
+                self.stdout.flush()
+                server.wait()
+            except KeyboardInterrupt:
+                pass
+            finally:
+                server.stop()
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM end the command as Ctrl-C does, where that can be arranged: signals are the main thread's."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    former = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: give a number from 0 to 65535")
+    return int(text)
+
+
+def _url(text: str) -> str:
+    with contextlib.suppress(ValueError):
+        parts = urlsplit(text)
+        if parts.scheme in ("http", "https") and parts.hostname and text.isprintable() and " " not in text:
+            return text
+    raise argparse.ArgumentTypeError(f"{text!r} is no URL: give one such as {DEFAULT_TOOL_URL}")
+
+
+def _key(text: str) -> str:
+    if not text or not text.isascii() or not text.isprintable() or " " in text:
+        raise argparse.ArgumentTypeError("an API key has printable ASCII characters, no spaces")
+    return text

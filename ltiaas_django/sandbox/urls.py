@@ -1,0 +1,39 @@
+"""The sandbox's own URLs, never included in a project's."""
+
+from __future__ import annotations
+
+from django.urls import path, re_path
+
+from . import api, control, pages
+
+_COURSE = "control/courses/<str:course_id>"
+
+urlpatterns = [
+    # The API takes its paths apart itself: it needs them as they came, still percent-encoded.
+    re_path(r"^(?:api|admin)/", api.view),
+    path("control/state/", control.endpoint(GET=control.get_state)),
+    path(f"{_COURSE}/gradebook/", control.endpoint(GET=control.get_gradebook)),
+    path(f"{_COURSE}/roster/", control.endpoint(GET=control.get_roster)),
+    path(f"{_COURSE}/people/", control.endpoint(POST=control.add_person)),
+    path(
+        f"{_COURSE}/people/<str:user_id>/",
+        control.endpoint(PATCH=control.change_person, DELETE=control.remove_person),
+    ),
+    path("control/launches/", control.endpoint(POST=control.launch)),
+    path("control/requests/", control.endpoint(GET=control.get_requests)),
+    path("control/secrets/", control.endpoint(GET=control.get_secrets)),
+    path("control/reset/", control.endpoint(POST=control.reset)),
+    path("control/clock/", control.endpoint(POST=control.move_clock)),
+    path("control/ltiks/expire/", control.endpoint(POST=control.expire_ltiks)),
+    path("control/service-keys/revoke/", control.endpoint(POST=control.revoke_service_keys)),
+    path("control/settings/", control.endpoint(POST=control.change_settings)),
+    path("control/faults/", control.endpoint(POST=control.plan_fault)),
+    re_path(r"^control/", control.no_such),
+    path("", pages.course_list, name="courses"),
+    path("courses/<str:course_id>/", pages.course, name="course"),
+    path("courses/<str:course_id>/gradebook/", pages.gradebook, name="gradebook"),
+    path("courses/<str:course_id>/people/", pages.people, name="people"),
+    path("courses/<str:course_id>/activities/<str:activity_id>/", pages.activity, name="activity"),
+    path("courses/<str:course_id>/activities/<str:activity_id>/launch/", pages.launch, name="launch"),
+    re_path(r"", pages.no_such),
+]

@@ -1,0 +1,1 @@
+"""Breaks each promise on purpose, to see its test fail: `python -m tests.sabotage`."""

@@ -1,0 +1,249 @@
+"""Every fenced block of the README is run or checked.
+
+The line before a block names its handler here: `<!-- test: NAME -->`. A block without one fails, and so does a name
+that nobody handles.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import os
+import pathlib
+import re
+import shlex
+import subprocess
+import sys
+import textwrap
+import tomllib
+from collections.abc import Callable, Iterator
+
+import pytest
+from django.core import management
+from django.core.management import ManagementUtility
+
+ROOT = pathlib.Path(__file__).parent.parent
+README = ROOT / "README.md"
+BLOCK = re.compile(
+    r"(?:^<!-- test: (?P<name>[\w-]+) -->\n\s*)?^```(?P<language>[^\n]*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
+)
+SCRATCH = {  # what a reader's project would hold, for the processes that check a block in a project of its own
+    "DJANGO_SETTINGS_MODULE": "mysite.settings",
+    "LTIAAS_URL": "https://school.ltiaas.com",
+    "LTIAAS_API_KEY": "made-up-api-key",
+}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Block:
+    """One fenced block."""
+
+    name: str
+    language: str
+    code: str
+    line: int
+
+
+def read_blocks(text: str) -> Iterator[Block]:
+    for match in BLOCK.finditer(text):
+        line = text.count("\n", 0, match.start("language")) + 1
+        yield Block(match["name"] or "", match["language"], match["code"], line)
+
+
+BLOCKS = list(read_blocks(README.read_text())) if README.exists() else []
+
+
+@pytest.fixture
+def project(tmp_path: pathlib.Path) -> pathlib.Path:
+    """A new Django project, `mysite`, with nothing of ours in it."""
+    management.call_command("startproject", "mysite", str(tmp_path))
+    return tmp_path
+
+
+def run(project: pathlib.Path, *arguments: str) -> str:
+    """Run Python in the reader's project; give back what it printed."""
+    environment = {**os.environ, **SCRATCH, "PYTHONPATH": os.pathsep.join([str(project), str(ROOT)])}
+    done = subprocess.run(
+        [sys.executable, *arguments], cwd=project, env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def add_settings(project: pathlib.Path, code: str) -> None:
+    """Put a block at the end of the project's settings; its `...` stands for the apps that are there already."""
+    before = "import environ\n\nenv = environ.Env()\n_apps = INSTALLED_APPS\n"
+    after = "INSTALLED_APPS = [app for part in INSTALLED_APPS for app in (_apps if part is ... else [part])]\n"
+    path = project / "mysite" / "settings.py"
+    path.write_text("\n".join([path.read_text(), before, code, after]))
+
+
+def add_ours(project: pathlib.Path) -> None:
+    """The settings that the README tells the reader to add, in short, for blocks that come after them."""
+    add_settings(
+        project,
+        textwrap.dedent("""\
+            INSTALLED_APPS = [..., "ltiaas_django"]
+            MIDDLEWARE = ["ltiaas_django.middleware.LtiMiddleware", *MIDDLEWARE]
+            LTIAAS = {"URL": env("LTIAAS_URL"), "API_KEY": env("LTIAAS_API_KEY")}
+        """),
+    )
+
+
+def check_settings(block: Block, request: pytest.FixtureRequest) -> None:
+    """With the block at the end of a new project's settings, Django's checks find nothing wrong."""
+    project = request.getfixturevalue("project")
+    add_settings(project, block.code)
+    run(project, "manage.py", "check")
+    run(project, "-c", "import django; django.setup(); assert django.apps.apps.is_installed('ltiaas_django')")
+
+
+def check_urls(block: Block, request: pytest.FixtureRequest) -> None:
+    """With the block in the project's urls, the launch has an address."""
+    project = request.getfixturevalue("project")
+    add_ours(project)
+    code = block.code
+    if "urlpatterns" not in code:  # the bare entries of the list
+        code = f"urlpatterns += [\n{code}\n]\n"
+    path = project / "mysite" / "urls.py"
+    path.write_text(f"{path.read_text()}\nfrom django.urls import include\n{code}")
+    run(project, "-c", "import django; django.setup(); from django.urls import resolve; resolve('/lti/launch/')")
+
+
+def check_views(block: Block, request: pytest.FixtureRequest) -> None:
+    """The block is a module of the reader's that loads, and names at least one class or function."""
+    project = request.getfixturevalue("project")
+    add_ours(project)
+    (project / "mysite" / "views.py").write_text(block.code)
+    run(project, "-c", "import django; django.setup(); import mysite.views")
+    assert any(isinstance(node, ast.ClassDef | ast.FunctionDef) for node in ast.parse(block.code).body)
+
+
+def check_celery(block: Block, request: pytest.FixtureRequest) -> None:
+    """After the block, beat's schedule has entries, and each names a task that a worker would find."""
+    project = request.getfixturevalue("project")
+    add_ours(project)
+    before = 'from celery import Celery\nfrom celery.schedules import crontab\n\napp = Celery("mysite")\n'
+    (project / "mysite" / "celery.py").write_text(before + block.code)
+    code = """
+        import django; django.setup()
+        from mysite.celery import app
+        import ltiaas_django.tasks
+        names = {entry["task"] for entry in app.conf.beat_schedule.values()}
+        assert names, "the schedule is empty"
+        assert names <= set(app.tasks), names - set(app.tasks)
+    """
+    run(project, "-c", textwrap.dedent(code))
+
+
+def check_grades(block: Block, request: pytest.FixtureRequest) -> None:
+    """The block compiles, and every `module.name` of ours in it exists."""
+    tree = ast.parse(block.code)
+    ours: dict[str, object] = {}
+    imports = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module == "ltiaas_django"]
+    exec(compile(ast.Module(imports, []), "README.md", "exec"), ours)  # noqa: S102  imports from the README
+    used = [
+        (node.value.id, node.attr)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in ours
+    ]
+    assert used, "the block uses nothing of ours"
+    assert [pair for pair in used if not hasattr(ours[pair[0]], pair[1])] == []
+
+
+def check_shell(block: Block, request: pytest.FixtureRequest) -> None:
+    """Every command of the block exists and takes these arguments; nothing is run."""
+    code = block.code.replace("\\\n", " ")
+    lines = [line.removeprefix("$ ").strip() for line in code.splitlines()]
+    commands = [words for line in lines if (words := shlex.split(line, comments=True))]
+    assert commands, "an empty block"
+    for words in commands:
+        while "=" in words[0]:  # VARIABLE=value in front of a command
+            words = words[1:]
+        checker = COMMANDS.get(words[0])
+        assert checker, f"no check for the command {words[0]!r}"
+        checker(words)
+
+
+def check_make(words: list[str]) -> None:
+    subprocess.run(["make", "-n", *words[1:]], cwd=ROOT, check=True, capture_output=True)  # noqa: S607
+
+
+def check_python(words: list[str]) -> None:
+    match words[1:]:
+        case ["manage.py", command, *arguments]:
+            ManagementUtility().fetch_command(command).create_parser("manage.py", command).parse_args(arguments)
+        case ["-m", "venv", _]:
+            pass
+        case ["-m", "pip", *arguments]:
+            check_pip(["pip", *arguments])
+        case _:
+            raise AssertionError(f"no check for {shlex.join(words)}")
+
+
+def check_pip(words: list[str]) -> None:
+    """`pip install` of this project, with extras that it has."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert words[1] == "install"
+    for argument in words[2:]:
+        match = re.fullmatch(r"(?P<name>\.|[\w-]+)(\[(?P<extras>[\w,-]+)\])?", argument)
+        if not argument.startswith("-"):
+            assert match, argument
+            assert match["name"] in {".", project["name"]}, f"{match['name']} is another project"
+            assert set((match["extras"] or "").split(",")) - {""} <= set(project["optional-dependencies"])
+
+
+def check_celery_command(words: list[str]) -> None:
+    assert {"worker", "beat"} & set(words), f"no check for {shlex.join(words)}"
+
+
+def accept(words: list[str]) -> None:
+    """Nothing of ours is in this command."""
+
+
+COMMANDS: dict[str, Callable[[list[str]], None]] = {
+    "cd": accept,
+    "celery": check_celery_command,
+    "cp": accept,
+    "git": accept,
+    "make": check_make,
+    "pip": check_pip,
+    "python": check_python,
+    "python3": check_python,
+    "source": accept,
+}
+HANDLERS: dict[str, Callable[[Block, pytest.FixtureRequest], None]] = {
+    "celery": check_celery,
+    "grades": check_grades,
+    "make": check_shell,
+    "manage": check_shell,
+    "settings": check_settings,
+    "shell": check_shell,
+    "urls": check_urls,
+    "views": check_views,
+}
+
+
+def test_the_readme_shows_code():
+    assert BLOCKS
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: f"line {block.line} {block.name}")
+def test_block(block, request):
+    assert block.name, f"the block at line {block.line} has no line `<!-- test: NAME -->` before it"
+    assert block.name in HANDLERS, f"no handler {block.name!r}; there are {', '.join(HANDLERS)}"
+    HANDLERS[block.name](block, request)
+
+
+def test_blocks_are_found_with_and_without_a_name():
+    text = "<!-- test: make -->\n```shell\nmake demo\n```\n\nText.\n\n```python\nx = 1\n```\n"
+    assert list(read_blocks(text)) == [
+        Block("make", "shell", "make demo\n", 2),
+        Block("", "python", "x = 1\n", 8),
+    ]
+
+
+@pytest.mark.parametrize("code", ["make nonsense", "python manage.py nonsense", "rm -rf /", "pip install other", ""])
+def test_a_wrong_command_is_found(code, request):
+    with pytest.raises((AssertionError, subprocess.CalledProcessError, management.CommandError, SystemExit)):
+        check_shell(Block("shell", "shell", code, 1), request)

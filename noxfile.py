@@ -11,6 +11,7 @@ import os
 import pathlib
 
 import nox
+from nox.command import CommandFailed
 
 nox.needs_version = ">=2026.4"
 nox.options.sessions = ["lint", "types", "tests"]
@@ -38,7 +39,10 @@ def tests(session: nox.Session) -> None:
     """The suite on SQLite, with one pair of Python and Django."""
     constraints = install(session, DJANGOS[str(session.python)])
     # Supported, not required, and sometimes behind a new Django: where it cannot be installed, its test is skipped.
-    session.install("--constraint", str(constraints), "django-celery-beat", success_codes=[0, 1], silent=False)
+    try:
+        session.install("--constraint", str(constraints), "django-celery-beat>=2.9")
+    except CommandFailed:
+        session.warn("django-celery-beat has no release for this Django; the session goes on without it.")
     session.run("python", "-m", "django", "--version")
     session.run("python", "-m", "pytest", *(session.posargs or ["-m", "not full and not browser"]))
 

@@ -35,6 +35,7 @@ FLOORS = {
         "decorators",
         "management",
         "middleware",
+        "pages",
         "tasks",
         "templatetags",
         "urls",

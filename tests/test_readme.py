@@ -140,7 +140,9 @@ def check_grades(block: Block, request: pytest.FixtureRequest) -> None:
     """The block compiles, and every `module.name` of ours in it exists."""
     tree = ast.parse(block.code)
     ours: dict[str, object] = {}
-    imports = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module == "ltiaas_django"]
+    imports: list[ast.stmt] = [
+        node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module == "ltiaas_django"
+    ]
     exec(compile(ast.Module(imports, []), "README.md", "exec"), ours)  # noqa: S102  imports from the README
     used = [
         (node.value.id, node.attr)

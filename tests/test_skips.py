@@ -16,9 +16,9 @@ def report(reason: str, **attributes: object) -> pytest.TestReport:
 
 
 def finish(gate: skips.SkipGate) -> int:
-    session = types.SimpleNamespace(exitstatus=pytest.ExitCode.OK)
+    session = types.SimpleNamespace(exitstatus=int(pytest.ExitCode.OK))
     gate.pytest_sessionfinish(session)  # type: ignore[arg-type]
-    return session.exitstatus
+    return int(session.exitstatus)
 
 
 def test_a_listed_reason_passes(tmp_path):

@@ -8,13 +8,13 @@ from django.http import HttpRequest
 from example_project.quiz.models import Question, Quiz, Submission
 
 
-class QuestionInline(admin.TabularInline[Question, Quiz]):
+class QuestionInline(admin.TabularInline):
     model = Question
     extra = 0
 
 
 @admin.register(Quiz)
-class QuizAdmin(admin.ModelAdmin[Quiz]):
+class QuizAdmin(admin.ModelAdmin):
     list_display = ["resource_link", "context"]
     list_select_related = ["resource_link__context"]
     readonly_fields = ["resource_link"]
@@ -29,7 +29,7 @@ class QuizAdmin(admin.ModelAdmin[Quiz]):
 
 
 @admin.register(Submission)
-class SubmissionAdmin(admin.ModelAdmin[Submission]):
+class SubmissionAdmin(admin.ModelAdmin):
     list_display = ["user", "quiz", "points", "submitted_at"]
     list_select_related = ["user", "quiz__resource_link"]
     readonly_fields = ["quiz", "user", "answers", "points", "submitted_at"]

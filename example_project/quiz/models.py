@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models, transaction
@@ -54,9 +55,11 @@ class Quiz(models.Model):
         """The points that can be had."""
         return sum(question.points for question in self.questions.all())
 
-    def submit(self, user: models.Model, answers: Answers) -> Submission:
+    def submit(self, user: User, answers: Answers) -> Submission:
         """Keep what a person answered, in the place of what they answered before."""
-        points = sum(question.points for question in self.questions.all() if question.is_right(answers.get(question.pk)))
+        points = sum(
+            question.points for question in self.questions.all() if question.is_right(answers.get(question.pk))
+        )
         submission, _ = self.submissions.update_or_create(
             user=user, defaults={"answers": dict(answers), "points": points, "submitted_at": timezone.now()}
         )

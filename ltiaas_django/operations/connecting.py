@@ -91,6 +91,19 @@ def judge_refusal(key: ServiceKey, error: exceptions.LtiError) -> None:
         signals.key_refused.send(ServiceKey, key=key)
 
 
+def refuse_by_hand(key: ServiceKey) -> bool:
+    """Mark a key as refused because a person says so, until a launch replaces it. False if it was refused already."""
+    now, reason = timezone.now(), "Marked as refused by hand."
+    marked = ServiceKey.objects.filter(pk=key.pk, fingerprint=key.fingerprint, refused_at__isnull=True).update(
+        refused_at=now, last_error=reason
+    )
+    if marked:
+        logger.warning("Service key %s (row %s) was marked as refused by hand", key.fingerprint, key.pk)
+        key.refused_at, key.last_error = now, reason
+        signals.key_refused.send(ServiceKey, key=key)
+    return bool(marked)
+
+
 def api_key_is_refused() -> bool:
     """Whether LTIAAS turns our API key away, asked at most once a minute. False when it cannot be known."""
     global _api_key_verdict

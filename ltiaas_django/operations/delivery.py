@@ -106,7 +106,6 @@ class _Pass:
         self.lease = lease
         self.progress = progress
         self.counts: Counter[str] = Counter()
-        self.failures_in_a_row = 0
         self.outcomes: list[_Outcome] = []
         self.flushed_at = time.monotonic()
         self.used_keys: set[int] = set()
@@ -234,11 +233,12 @@ class _Pass:
                         self.lease.wait_turn()
                         find_or_create(connection, line_item, jobs[0].row.maximum, key_is_own=own)
                 for job in jobs:
-                    job.key = key
+                    job.key, job.row.line_item = key, line_item
                 return [(job, connection) for job in jobs]
             except (exceptions.Refused, exceptions.SealError):
                 continue  # noted by `using`; a sibling may do
             except exceptions.ApiError as error:
+                self.lease.note_failure(error)
                 for job in jobs:
                     self._settle(_Outcome(job, error=_NotSent(error)))
                 return []
@@ -289,7 +289,10 @@ class _Pass:
         try:
             connection.send_score(job.row.line_item.lti_id, score_of(job.row))
         except exceptions.LtiError as error:
+            if isinstance(error, exceptions.Throttled) or self.lease.note_failure(error) >= _STORM:
+                self.lease.is_over = True  # here and now: the other threads must not go on while this is written down
             return _Outcome(job, error=error)
+        self.lease.note_success()
         return _Outcome(job, accepted=True)
 
     def _gather(self, pending: set[Future[_Outcome | None]]) -> None:
@@ -315,16 +318,13 @@ class _Pass:
         self.progress(1)
         error = outcome.error
         if error is None:
-            self.failures_in_a_row = 0
             if outcome.job.key is not None:
                 self.used_keys.add(outcome.job.key.pk)
             return
         if isinstance(error, exceptions.Throttled):
             leases.pause(self.lease, error.retry_after or _THROTTLE_REST, str(error))
-        elif isinstance(error, exceptions.Unreachable | exceptions.ServerError | exceptions.OutcomeUnknown | _NotSent):
-            self.failures_in_a_row += 1
-            if self.failures_in_a_row >= _STORM:
-                leases.pause(self.lease, _REST, str(error))
+        elif self.lease.failures_in_a_row >= _STORM:
+            leases.pause(self.lease, _REST, str(error))
         self._flush()
 
     def _flush(self) -> None:

@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from django.db.models import Q
 from django.utils import timezone
 
+from ltiaas_django import exceptions
 from ltiaas_django.conf import settings
 from ltiaas_django.models import Platform
 
@@ -32,7 +33,8 @@ class Lease:
         self._ends = time.monotonic() + self._length
         self._gap = 1 / rate if (rate := platform.calls_per_second or settings.CALLS_PER_SECOND) else 0.0
         self._next_turn = 0.0
-        self._turns = threading.Lock()
+        self._lock = threading.Lock()
+        self.failures_in_a_row = 0
         self.is_over = False
 
     @property
@@ -52,10 +54,21 @@ class Lease:
         """Hold back so that calls keep the platform's rate."""
         if not self._gap:
             return
-        with self._turns:
+        with self._lock:
             turn = max(self._next_turn, time.monotonic())
             self._next_turn = turn + self._gap
         time.sleep(max(0.0, turn - time.monotonic()))
+
+    def note_failure(self, error: exceptions.LtiError) -> int:
+        """Count failures of the network, LTIAAS or the LMS (and not of single people); returns how many in a row."""
+        if isinstance(error, exceptions.Unreachable | exceptions.OutcomeUnknown | exceptions.ServerError):
+            with self._lock:
+                self.failures_in_a_row += 1
+        return self.failures_in_a_row
+
+    def note_success(self) -> None:
+        """A call came through: whatever failed before was no storm."""
+        self.failures_in_a_row = 0
 
     def renew(self) -> bool:
         """Show a sign of life, at most once in a tenth of the lease; False if another worker has taken over."""
@@ -100,3 +113,9 @@ def pause(lease: Lease, seconds: float, reason: str) -> None:
     Platform.objects.filter(pk=lease.platform.pk, lease_token=lease.token).update(
         paused_until=timezone.now() + timedelta(seconds=seconds), pause_reason=reason[:255]
     )
+
+
+def end_pause(platform: Platform) -> bool:
+    """A person's wish that a paused platform goes on now; False if it is not paused."""
+    paused = Platform.objects.filter(pk=platform.pk, paused_until__gt=timezone.now())
+    return bool(paused.update(paused_until=None, pause_reason=""))

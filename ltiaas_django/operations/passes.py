@@ -73,6 +73,11 @@ def request_scores(context: Context, trigger: str = Trigger.ADMIN) -> None:
     waking.wake_on_commit(context.platform_id, [Kind.GRADES], trigger)
 
 
+def set_active(row: Platform | Context, *, is_active: bool) -> bool:
+    """Stop a platform or a course, or resume it: what is due stays due meanwhile. False if it was so already."""
+    return bool(type(row)._default_manager.filter(pk=row.pk).exclude(is_active=is_active).update(is_active=is_active))
+
+
 def due_platforms(kinds: Collection[str]) -> list[int]:
     """Platforms that have work due and may be worked on now, those that nobody has looked at for longest first."""
     now = timezone.now()

@@ -32,7 +32,7 @@ def _statistics(campus: Campus) -> Course:
     course.add_person("Liam O'Brien", user_id="2002", email="liam.obrien@school.example")
     course.add_person("José García Núñez", user_id="2003", email="jose.garcia@school.example")
     course.add_person("Fatima Al-Zahra", user_id="2004", email="fatima.alzahra@school.example")
-    course.add_person("美玲 陳", user_id="2005", email="meiling.chen@school.example")
+    course.add_person("Mei-Ling Chen", user_id="2005", email="meiling.chen@school.example")
     course.add_activity("Quiz 1: Averages", activity_id="quiz-1", description="Mean, median and mode. Ten questions.")
     course.add_activity("Quiz 2: Spread & variance", activity_id="quiz-2", description="Why “n − 1”? Five questions.")
     course.add_activity(

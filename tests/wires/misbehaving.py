@@ -81,6 +81,7 @@ class Server:
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
+        self._socks: list[socket.socket] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self._start(self._accept)
@@ -91,6 +92,9 @@ class Server:
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        for sock in self._socks:
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join(5)
 
@@ -116,13 +120,12 @@ class Server:
             self._start(self._serve, sock, self.connections)
 
     def _serve(self, sock: socket.socket, number: int) -> None:
-        sock.settimeout(0.05)
+        sock.settimeout(10)
         with contextlib.suppress(OSError), contextlib.closing(sock):
             if self.tls:
-                sock.settimeout(5)
                 sock = self.tls.wrap_socket(sock, server_side=True)
-                sock.settimeout(0.05)
             with contextlib.closing(sock):
+                self._socks.append(sock)
                 while request := self._read(sock, number):
                     with self._lock:
                         self.requests.append(request)
@@ -130,9 +133,7 @@ class Server:
                     if callable(answer):
                         answer(Peer(sock, self._stopping))
                         return
-                    sock.settimeout(5)
                     sock.sendall(answer)
-                    sock.settimeout(0.05)
 
     def _read(self, sock: socket.socket, number: int) -> Request | None:
         head = self._receive(sock, lambda got: b"\r\n\r\n" in got)
@@ -149,12 +150,7 @@ class Server:
     def _receive(self, sock: socket.socket, is_enough: Callable[[bytes], bool]) -> bytes:
         got = b""
         while not is_enough(got):
-            try:
-                piece = sock.recv(65536)
-            except TimeoutError:
-                if self._stopping.is_set():
-                    return b""
-                continue
+            piece = sock.recv(65536)
             if not piece:
                 return b""
             got += piece

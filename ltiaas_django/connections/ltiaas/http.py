@@ -265,7 +265,7 @@ def _describe(error: BaseException) -> str:
     for _ in range(10):
         reason = getattr(innermost, "reason", None)
         inner = next((x for x in (reason, *reversed(innermost.args)) if isinstance(x, BaseException)), None)
-        inner = inner or innermost.__cause__ or innermost.__context__
+        inner = inner or innermost.__cause__ or (None if innermost.__suppress_context__ else innermost.__context__)
         if inner is None:
             break
         innermost = inner

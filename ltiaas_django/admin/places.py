@@ -1,0 +1,225 @@
+"""Platforms, activities, people and memberships. Courses are in `contexts`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from ltiaas_django.admin import cells, filters, rows
+from ltiaas_django.models import (
+    Context,
+    Launch,
+    LineItem,
+    LtiUser,
+    Membership,
+    OutgoingScore,
+    Platform,
+    ResourceLink,
+    ScoreAttempt,
+    ServiceKey,
+    SyncRun,
+)
+from ltiaas_django.operations import leases, passes
+
+
+def _paused() -> Q:
+    return Q(paused_until__gt=timezone.now())
+
+
+class PlatformStateFilter(filters.AnswerFilter):
+    """What is wrong with a platform, if anything."""
+
+    title = _("state")
+    parameter_name = "state"
+    answers = {
+        "stopped": (_("stopped by hand"), lambda: Q(is_active=False)),
+        "paused": (_("paused"), _paused),
+        "keys": (
+            _("refused keys"),
+            lambda: Exists(ServiceKey.objects.filter(context__platform=OuterRef("pk"), refused_at__isnull=False)),
+        ),
+        "rosters": (
+            _("failing rosters"),
+            lambda: Exists(Context.objects.filter(platform=OuterRef("pk"), roster_failures__gt=0)),
+        ),
+        "scores": (
+            _("parked scores"),
+            lambda: Exists(
+                OutgoingScore.objects.filter(
+                    line_item__context__platform=OuterRef("pk"), state=OutgoingScore.State.PARKED
+                )
+            ),
+        ),
+    }
+
+
+@admin.register(Platform)
+class PlatformAdmin(rows.RowAdmin[Platform]):
+    """LMSs: stop one, let a paused one go on, set its pace."""
+
+    list_display = [
+        "__str__", "product_family", "state", "course_count", "open_scores", "refused_keys", "failing_rosters",
+        cells.since("created_at", _("first launch")),
+    ]  # fmt: skip
+    list_filter = [PlatformStateFilter, "link_by_email", "product_family"]
+    search_fields = ["name", "issuer", "client_id", "ltiaas_id", "guid", "product_family"]
+    ordering = ["name", "pk"]
+    actions = ["stop", "resume", "unpause"]
+    operator_fields = ["is_active", "link_by_email", "parallel_calls", "calls_per_second"]
+    may_be_deleted = True
+    going_along = [
+        (_("courses"), Context.objects.all, "platform"),
+        (_("activities"), ResourceLink.objects.all, "context__platform"),
+        (_("people"), LtiUser.objects.all, "platform"),
+        (_("memberships"), Membership.objects.all, "context__platform"),
+        (_("launches"), Launch.objects.all, "lti_user__platform"),
+        (_("service keys"), ServiceKey.objects.all, "context__platform"),
+        (_("line items"), LineItem.objects.all, "context__platform"),
+        (_("scores"), OutgoingScore.objects.all, "line_item__context__platform"),
+        (_("scores that the LMS does not have yet"), OutgoingScore.objects.open, "line_item__context__platform"),
+        (_("score attempts"), ScoreAttempt.objects.all, "score__line_item__context__platform"),
+        (_("sync runs"), SyncRun.objects.all, "platform"),
+    ]
+    fieldsets = [
+        (None, {"fields": ["name", "state", "is_active", "paused_until", "pause_reason"]}),
+        (_("Work"), {"fields": ["course_count", "open_scores", "refused_keys", "failing_rosters"]}),
+        (_("Sign-in"), {"fields": ["link_by_email"]}),
+        (_("Pace"), {"fields": ["parallel_calls", "calls_per_second"]}),
+        (
+            _("What the LMS says of itself"),
+            {"fields": ["product_family", "version", "issuer", "client_id", "guid", "connection_kind", "ltiaas_id",
+                        "created_at"]},
+        ),
+    ]  # fmt: skip
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Platform]:
+        keys = ServiceKey.objects.filter(refused_at__isnull=False)
+        return (
+            super()
+            .get_queryset(request)
+            .annotate(
+                counted_courses=cells.counting(Context.objects.all(), "platform"),
+                counted_scores=cells.counting(OutgoingScore.objects.open(), "line_item__context__platform"),
+                counted_keys=cells.counting(keys, "context__platform"),
+                counted_failing=cells.counting(Context.objects.filter(roster_failures__gt=0), "platform"),
+            )
+        )
+
+    @admin.display(description=_("state"), ordering="is_active")
+    def state(self, platform: Platform) -> str:
+        if not platform.is_active:
+            return cells.badge("bad", _("stopped"))
+        if platform.paused_until is not None and platform.paused_until > timezone.now():
+            pause = cells.badge("warn", _("paused"), platform.pause_reason)
+            return cells.join(pause, cells.ago(platform.paused_until))
+        return cells.badge("good", _("active"))
+
+    def _link(self, platform: Any, model: type[Any], count: str, **query: str) -> str:
+        url = cells.list_url(self.admin_site, model, platform=platform.pk, **query)
+        return cells.count_link(getattr(platform, count), url)
+
+    @admin.display(description=_("courses"), ordering="counted_courses")
+    def course_count(self, platform: Platform) -> str:
+        return self._link(platform, Context, "counted_courses")
+
+    @admin.display(description=_("open scores"), ordering="counted_scores")
+    def open_scores(self, platform: Platform) -> str:
+        return self._link(platform, OutgoingScore, "counted_scores", delivery="open")
+
+    @admin.display(description=_("refused keys"), ordering="counted_keys")
+    def refused_keys(self, platform: Platform) -> str:
+        return self._link(platform, ServiceKey, "counted_keys", health="refused")
+
+    @admin.display(description=_("failing rosters"), ordering="counted_failing")
+    def failing_rosters(self, platform: Platform) -> str:
+        return self._link(platform, Context, "counted_failing", roster="failing")
+
+    @admin.action(description=_("Stop: send nothing, read no roster"), permissions=["change"])
+    @rows.ask_first(_("Nothing will be sent to these LMSs and no roster read until they are resumed. Stop them?"))
+    def stop(self, request: HttpRequest, queryset: QuerySet[Platform]) -> None:
+        rows.switch(self, request, queryset, is_active=False)
+
+    @admin.action(description=_("Resume what was stopped"), permissions=["change"])
+    def resume(self, request: HttpRequest, queryset: QuerySet[Platform]) -> None:
+        rows.switch(self, request, queryset, is_active=True)
+
+    @admin.action(description=_("End the pause now"), permissions=["change"])
+    def unpause(self, request: HttpRequest, queryset: QuerySet[Platform]) -> None:
+        chosen = list(queryset)
+        paused = [platform for platform in chosen if leases.end_pause(platform)]
+        self.log(request, paused, "Pause ended by hand.")
+        done, left = len(paused), len(chosen) - len(paused)
+        self.tell(
+            request,
+            done,
+            ngettext("%(n)d platform goes on now.", "%(n)d platforms go on now.", done) % {"n": done},
+            left,
+            ngettext("%(n)d was not paused.", "%(n)d were not paused.", left) % {"n": left},
+        )
+
+
+@admin.register(ResourceLink)
+class ResourceLinkAdmin(rows.RowAdmin[ResourceLink]):
+    """Activities."""
+
+    list_display = ["__str__", "context", "lti_id", "open_scores"]
+    list_filter = [filters.CourseFilter, filters.CoursePlatformFilter]
+    list_select_related = ["context"]
+    search_fields = ["title", "lti_id", "context__title", "context__label", "context__lti_id"]
+    ordering = ["-pk"]
+    fields = ["title", "description", "context", "lti_id", "open_scores"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ResourceLink]:
+        count = cells.counting(OutgoingScore.objects.open(), "line_item__resource_link")
+        return super().get_queryset(request).annotate(counted_scores=count)
+
+    @admin.display(description=_("open scores"), ordering="counted_scores")
+    def open_scores(self, link: Any) -> str:
+        url = cells.list_url(self.admin_site, OutgoingScore, course=link.context_id, delivery="open")
+        return cells.count_link(link.counted_scores, url)
+
+
+class AccountFilter(filters.AnswerFilter):
+    """Whether a person has a Django account."""
+
+    title = _("Django user")
+    parameter_name = "account"
+    answers = {
+        "yes": (_("has one"), lambda: Q(user__isnull=False)),
+        "no": (_("never launched"), lambda: Q(user__isnull=True)),
+    }
+
+
+@admin.register(LtiUser)
+class LtiUserAdmin(rows.RowAdmin[LtiUser]):
+    """People, each of one LMS."""
+
+    list_display = ["__str__", "email", "lti_id", "platform", "user"]
+    list_filter = [AccountFilter, filters.PlatformFilter]
+    list_select_related = ["platform", "user"]
+    search_fields = ["name", "given_name", "family_name", "email", "lti_id"]
+    ordering = ["-pk"]
+    fields = ["name", "given_name", "family_name", "email", "picture", "platform", "lti_id", "user"]
+
+
+@admin.register(Membership)
+class MembershipAdmin(rows.RowAdmin[Membership]):
+    """Who belongs to which course."""
+
+    list_display = ["lti_user", "context", "standing", "is_learner", "is_instructor"]
+    list_filter = ["status", "is_learner", "is_instructor", filters.CourseFilter, filters.CoursePlatformFilter]
+    list_select_related = ["lti_user", "context"]
+    search_fields = ["lti_user__name", "lti_user__email", "lti_user__lti_id", "context__title", "context__lti_id"]
+    ordering = ["-pk"]
+    fields = ["lti_user", "context", "standing", "is_learner", "is_instructor", "roles"]
+
+    @admin.display(description=_("status"), ordering="status")
+    def standing(self, membership: Membership) -> str:
+        is_active = membership.status == Membership.Status.ACTIVE
+        return cells.badge("good" if is_active else "idle", membership.get_status_display())

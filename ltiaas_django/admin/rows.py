@@ -1,0 +1,141 @@
+"""Rows that launches and syncs write: looked at here, and not written, except for an operator's fields."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from django.contrib import admin, messages
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.admin.utils import flatten_fieldsets
+from django.db import models
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils.translation import ngettext
+
+from ltiaas_django.operations import passes
+
+if TYPE_CHECKING:
+    from django.forms import ModelForm
+    from django_stubs_ext import StrOrPromise
+
+    ModelAdmin = admin.ModelAdmin
+else:
+
+    class ModelAdmin(admin.ModelAdmin):
+        """Django's own takes its type parameter only in the stubs."""
+
+        def __class_getitem__(cls, row: object) -> type:
+            return cls
+
+
+Row = TypeVar("Row", bound=models.Model)
+Action = Callable[[Any, HttpRequest, QuerySet[Any]], HttpResponse | None]
+
+_SHOWN = 20  # rows that a question before an action names
+
+
+class RowAdmin(ModelAdmin[Row]):
+    """Base of every class here. `operator_fields` may be edited; nothing is added by hand.
+
+    A class must list what it shows (`fields` or `fieldsets`): by default a page would show every field.
+    """
+
+    operator_fields: ClassVar[Sequence[str]] = ()
+    may_be_deleted: ClassVar[bool] = False
+    going_along: ClassVar[Sequence[tuple[StrOrPromise, Callable[[], QuerySet[Any]], str]]] = ()
+    """What a deletion takes with it: a name, all such rows, and the path from them to the deleted row."""
+
+    list_per_page = 50
+    show_full_result_count = False
+
+    class Media:
+        css = {"all": ["ltiaas_django/admin.css"]}
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Row | None = None) -> bool:
+        # A row without an operator's fields has nothing to save on its page; actions ask without a row.
+        return (obj is None or bool(self.operator_fields)) and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Row | None = None) -> bool:
+        return self.may_be_deleted and super().has_delete_permission(request, obj)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Row | None = None) -> list[Any]:
+        shown = flatten_fieldsets(self.get_fieldsets(request, obj))
+        return [field for field in shown if field not in self.operator_fields]
+
+    def save_model(self, request: HttpRequest, obj: Row, form: ModelForm[Row], change: bool) -> None:
+        """Write what was changed on the page and nothing else: a worker may have written the rest meanwhile."""
+        if form.changed_data:
+            obj.save(update_fields=form.changed_data)
+
+    def get_deleted_objects(
+        self, objs: QuerySet[Row] | Sequence[Row], request: HttpRequest
+    ) -> tuple[list[Any], dict[str, int], set[str], list[str]]:
+        """Count what goes along, where Django would list it row by row and ask the permission for each kind."""
+        if not self.going_along:
+            return super().get_deleted_objects(objs, request)
+        pks = [obj.pk for obj in objs]
+        counts = {str(self.opts.verbose_name_plural): len(pks)}
+        for name, rows, path in self.going_along:
+            counts[str(name)] = rows().filter(**{f"{path}__in": pks}).count()
+        return [str(obj) for obj in objs], counts, set(), []
+
+    def tell(self, request: HttpRequest, done: int, said: str, left: int = 0, why_left: str = "") -> None:
+        """Say what an action did, to how many, and what it left alone."""
+        text = f"{said} {why_left}" if left else said
+        self.message_user(request, text, messages.SUCCESS if done else messages.WARNING)
+
+    def log(self, request: HttpRequest, rows: Iterable[Row], what: str) -> None:
+        """Leave a line in the history of each row, so that the next operator sees who did it."""
+        LogEntry.objects.log_actions(request.user.pk, rows, CHANGE, change_message=what)  # type: ignore[arg-type]
+
+
+def switch(
+    model_admin: RowAdmin[Any], request: HttpRequest, queryset: QuerySet[Any], *, is_active: bool
+) -> None:
+    """The action behind "stop" and "resume", for platforms and courses alike."""
+    chosen = list(queryset)
+    switched = [row for row in chosen if passes.set_active(row, is_active=is_active)]
+    model_admin.log(request, switched, "Resumed." if is_active else "Stopped.")
+    done, left = len(switched), len(chosen) - len(switched)
+    if is_active:
+        said = ngettext("%(n)d was resumed.", "%(n)d were resumed.", done)
+        why_left = ngettext("%(n)d was active already.", "%(n)d were active already.", left)
+    else:
+        said = ngettext("%(n)d was stopped.", "%(n)d were stopped.", done)
+        why_left = ngettext("%(n)d was stopped already.", "%(n)d were stopped already.", left)
+    model_admin.tell(request, done, said % {"n": done}, left, why_left % {"n": left})
+
+
+def ask_first(question: StrOrPromise) -> Callable[[Action], Action]:
+    """Make an action that is hard to undo ask on a page of its own before it does anything."""
+
+    def decorate(action: Action) -> Action:
+        @functools.wraps(action)
+        def asking(model_admin: RowAdmin[Any], request: HttpRequest, queryset: QuerySet[Any]) -> HttpResponse | None:
+            if "confirmed" in request.POST:
+                return action(model_admin, request, queryset)
+            count = queryset.count()
+            page = {
+                **model_admin.admin_site.each_context(request),
+                "title": model_admin.get_actions(request)[action.__name__][2],
+                "question": question,
+                "opts": model_admin.opts,
+                "media": model_admin.media,
+                "rows": queryset[:_SHOWN],
+                "count": count,
+                "unshown": max(count - _SHOWN, 0),
+                "action": action.__name__,
+                "selected": request.POST.getlist("_selected_action"),
+                "select_across": request.POST.get("select_across", "0"),
+            }
+            return TemplateResponse(request, "admin/ltiaas_django/confirm_action.html", page)
+
+        return asking
+
+    return decorate

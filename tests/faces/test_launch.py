@@ -1,0 +1,541 @@
+"""A launch over real HTTP: who is signed in, what is remembered, and what every kind of bad input ends in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+from urllib.parse import quote_from_bytes
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.sessions.models import Session
+from django.test import Client
+from django.utils import timezone
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ltiaas_django import signals
+from ltiaas_django.models import (
+    Context,
+    Launch,
+    LineItem,
+    LtiUser,
+    Membership,
+    Platform,
+    ResourceLink,
+    ServiceKey,
+)
+from ltiaas_django.operations import launching
+from tests.lms import Lms, launch_path
+
+User = get_user_model()
+LAUNCH = "/lti/launch/"
+
+
+def rows() -> dict[str, int]:
+    """How many rows of each kind there are."""
+    models = (Platform, Context, ResourceLink, LtiUser, Membership, Launch, ServiceKey, LineItem, Session, User)
+    return {model.__name__: model._default_manager.count() for model in models}
+
+
+def exchanges(lms: Lms) -> int:
+    return sum(1 for request in lms.sandbox.requests if request.path.startswith("/api/idtoken"))
+
+
+# --- the good way -----------------------------------------------------------------------------------------------------
+
+
+def test_a_launch_signs_the_person_in_and_remembers_where_from(lms: Lms) -> None:
+    browser, launch = lms.browse("2001")
+    response = browser.get(LAUNCH, {"lti": launch.pk})
+    assert response.status_code == 200
+    assert "Zoë Müller-Łukasiewicz" in response.content.decode()
+    user = response.wsgi_request.user
+    assert user.first_name == "Zoë" and not user.has_usable_password()
+    assert (launch.user, launch.lti_user.lti_id, launch.context.lti_id) == (user, "2001", "course-101")
+    assert launch.is_learner and not launch.is_instructor
+    key = ServiceKey.objects.get()
+    assert key.resource_link == launch.resource_link and key.offers_grades and key.offers_roster
+    assert key.reveal() in lms.sandbox.secrets()
+
+
+def test_the_browser_is_sent_to_a_clean_url_that_keeps_the_tools_own_parameters(lms: Lms) -> None:
+    ltik = lms.sandbox.launch("course-101", "quiz-1", "2001")
+    response = Client().get(LAUNCH, {"page": "3", "ltik": ltik, "topic": "a&b"})
+    launch = Launch.objects.get()
+    assert response.headers["Location"] == f"{LAUNCH}?page=3&topic=a%26b&lti={launch.pk}"
+    assert response.headers["Cache-Control"] == "no-store"
+
+
+def test_a_returning_person_writes_only_what_changed(lms: Lms, django_assert_max_num_queries: Any) -> None:
+    lms.launch("2001")
+    before = rows()
+    ltik = lms.sandbox.launch("course-101", "quiz-1", "2001")
+    with django_assert_max_num_queries(24) as asked:
+        Client().get(LAUNCH, {"ltik": ltik})
+    written = [query["sql"].split()[:3] for query in asked if query["sql"].startswith(("INSERT", "UPDATE"))]
+    tables = sorted({words[2 if words[0] == "INSERT" else 1].strip('"') for words in written})
+    assert tables == sorted(
+        {"ltiaas_django_launch", "ltiaas_django_servicekey", "auth_user", "django_session"}
+    ), written
+    after = rows()
+    assert {name: after[name] - before[name] for name in after if after[name] != before[name]} == {
+        "Launch": 1,
+        "Session": 1,
+    }
+
+
+def test_a_changed_name_is_taken_over_and_a_missing_one_erases_nothing(lms: Lms) -> None:
+    lms.launch("2001")
+    lms.sandbox.courses["course-101"].rename_person("2001", "Zoë Neumann")
+    lms.launch("2001")
+    assert LtiUser.objects.get().name == "Zoë Neumann"
+    lms.sandbox.anonymous = True
+    lms.launch("2001")
+    person = LtiUser.objects.get()
+    assert (person.name, person.email) == ("Zoë Neumann", "zoe.mueller@school.example")
+
+
+def test_the_same_lms_id_on_two_platforms_is_two_people(lms: Lms) -> None:
+    def elsewhere(token: dict[str, Any]) -> None:
+        token["platform"]["id"] = "another-platform"
+
+    first = lms.launch("2001")
+    second = lms.launch("2001", mutate=elsewhere)
+    assert first.lti_user.lti_id == second.lti_user.lti_id
+    assert first.user != second.user
+
+
+def test_ids_are_case_sensitive_and_unique_within_a_deployment_only(lms: Lms) -> None:
+    def spelled(deployment: str, context: str) -> Callable[[dict[str, Any]], None]:
+        def mutate(token: dict[str, Any]) -> None:
+            token["platform"]["deploymentId"] = deployment
+            token["launch"]["context"]["id"] = context
+
+        return mutate
+
+    for deployment, context in [("1", "abc"), ("1", "ABC"), ("2", "abc"), ("1", "abc")]:
+        lms.launch("2001", mutate=spelled(deployment, context))
+    assert Context.objects.count() == 3
+
+
+@pytest.mark.parametrize("missing", ["context", "resourceLink", "both"])
+def test_a_launch_may_lack_course_or_activity(lms: Lms, missing: str) -> None:
+    def mutate(token: dict[str, Any]) -> None:
+        for part in ("context", "resourceLink") if missing == "both" else (missing,):
+            del token["launch"][part]
+
+    browser, launch = lms.browse("2001", mutate=mutate)
+    again = lms.launch("2001", mutate=mutate)
+    assert browser.get(LAUNCH, {"lti": launch.pk}).status_code == 200
+    assert (launch.resource_link is None) == (missing in {"resourceLink", "both"})
+    assert launch.context == again.context and launch.context.lti_id == ("" if missing in {"context", "both"} else "course-101")
+    assert ServiceKey.objects.count() == 1
+
+
+def test_a_teachers_roles_come_from_the_context_only(lms: Lms) -> None:
+    def mentor(token: dict[str, Any]) -> None:
+        token["user"]["roles"] = [
+            "http://purl.imsglobal.org/vocab/lis/v2/institution/person#Instructor",
+            "http://purl.imsglobal.org/vocab/lis/v2/membership#Mentor",
+            "http://purl.imsglobal.org/vocab/lis/v2/system/person#Administrator",
+        ]
+
+    assert lms.launch("1001").is_instructor
+    launch = lms.launch("1002", mutate=mentor)
+    assert not launch.is_instructor and not launch.is_learner
+    assert not (launch.user.is_staff or launch.user.is_superuser)  # type: ignore[attr-defined]
+
+
+def test_signals_are_sent_after_the_commit(lms: Lms, django_capture_on_commit_callbacks: Any) -> None:
+    heard: list[tuple[str, Any]] = []
+
+    def on_launch(launch: Launch, created: bool, **_: Any) -> None:
+        heard.append(("launched", (launch.pk, created)))
+
+    def on_user(user: Any, **_: Any) -> None:
+        heard.append(("provisioned", user.pk))
+
+    signals.launched.connect(on_launch)
+    signals.user_provisioned.connect(on_user)
+    try:
+        with django_capture_on_commit_callbacks() as callbacks:
+            launch = lms.launch("2001")
+            assert heard == []
+        for callback in callbacks:
+            callback()
+    finally:
+        signals.launched.disconnect(on_launch)
+        signals.user_provisioned.disconnect(on_user)
+    assert heard == [("provisioned", launch.user.pk), ("launched", (launch.pk, True))]
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [("deep_linking", "no content to choose from"), ("submission_review", "no review of single submissions")],
+)
+def test_other_launch_types_reach_their_hooks(lms: Lms, kind: str, words: str) -> None:
+    person, activity = ("1001", None) if kind == "deep_linking" else ("1001", "quiz-1")
+    browser, launch = lms.browse(person, activity, type=kind)
+    response = browser.get(LAUNCH, {"lti": launch.pk})
+    assert response.status_code == 200 and words in response.content.decode()
+    assert bool(launch.ltik_sealed) == (kind == "deep_linking")
+
+
+def test_a_stale_roster_becomes_due_and_a_fresh_one_does_not(lms: Lms) -> None:
+    context = lms.launch("2001").context
+    context.refresh_from_db()
+    assert context.roster_due_at is not None
+    Context.objects.update(roster_due_at=None, roster_synced_at=timezone.now())
+    lms.launch("2001")
+    context.refresh_from_db()
+    assert context.roster_due_at is None
+
+
+# --- the ltik (must 3) ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("method", "headers"),
+    [
+        ("head", {}),
+        ("get", {"Sec-Purpose": "prefetch;prerender"}),
+        ("get", {"Purpose": "prefetch"}),
+        ("get", {"X-Moz": "prefetch"}),
+    ],
+)
+def test_head_and_prefetch_exchange_nothing(lms: Lms, method: str, headers: dict[str, str]) -> None:
+    url = launch_path(lms.sandbox.launch_url("course-101", "quiz-1", "2001"))
+    before = rows()
+    response = getattr(Client(), method)(url, headers=headers)
+    assert response.status_code in {200, 204} and not response.content
+    assert exchanges(lms) == 0 and rows() == before
+    assert Client().get(url).status_code == 302
+
+
+@pytest.mark.parametrize("method", ["post", "put", "delete", "options"])
+def test_other_methods_are_refused(lms: Lms, method: str) -> None:
+    url = launch_path(lms.sandbox.launch_url("course-101", "quiz-1", "2001"))
+    assert getattr(Client(), method)(url).status_code == 405
+    assert exchanges(lms) == 0
+
+
+def test_reload_and_back_button_are_harmless_for_the_same_browser(lms: Lms) -> None:
+    url = launch_path(lms.sandbox.launch_url("course-101", "quiz-1", "2001"))
+    browser = Client()
+    first = browser.get(url)
+    browser.get(first.headers["Location"])
+    Launch.objects.update(created_at=timezone.now() - timedelta(hours=1))
+    second = browser.get(url)
+    assert second.headers["Location"] == first.headers["Location"]
+    assert exchanges(lms) == 1 and Launch.objects.count() == 1
+
+
+def test_a_claimed_launch_is_refused_elsewhere(lms: Lms) -> None:
+    url = launch_path(lms.sandbox.launch_url("course-101", "quiz-1", "2001"))
+    browser = Client()
+    browser.get(browser.get(url).headers["Location"])
+    thief = Client()
+    response = thief.get(url)
+    assert response.status_code == 403 and "used before" in response.content.decode()
+    assert "_auth_user_id" not in thief.session
+    assert exchanges(lms) == 1
+
+
+def test_an_unclaimed_launch_may_start_anew_within_the_minute_and_ends_the_earlier_session(lms: Lms) -> None:
+    url = launch_path(lms.sandbox.launch_url("course-101", "quiz-1", "2001"))
+    first, second = Client(), Client()
+    clean = first.get(url).headers["Location"]
+    assert second.get(url).headers["Location"] == clean
+    assert second.get(clean).status_code == 200
+    response = first.get(clean)
+    assert response.status_code == 403 and not response.wsgi_request.user.is_authenticated
+    assert exchanges(lms) == 1
+
+
+def test_an_unclaimed_launch_is_refused_after_the_minute(lms: Lms) -> None:
+    url = launch_path(lms.sandbox.launch_url("course-101", "quiz-1", "2001"))
+    Client().get(url)
+    Launch.objects.update(created_at=timezone.now() - launching.GRACE - timedelta(seconds=1))
+    assert Client().get(url).status_code == 403
+
+
+def test_an_ltik_is_stored_as_a_digest_only_and_sealed_for_deep_linking(lms: Lms) -> None:
+    ltik = lms.sandbox.launch("course-101", "quiz-1", "2001")
+    Client().get(LAUNCH, {"ltik": ltik})
+    launch = Launch.objects.get()
+    assert ltik not in json.dumps([str(getattr(launch, field.attname)) for field in Launch._meta.fields])
+    assert launch.ltik_sealed == ""
+
+
+def test_the_ltik_is_gone_from_the_request_before_anything_else_can_see_it(lms: Lms) -> None:
+    ltik = lms.sandbox.launch("course-101", "quiz-1", "2001")
+    response = Client().get(LAUNCH, {"ltik": ltik}, REQUEST_URI=f"{LAUNCH}?ltik={ltik}")
+    request = response.wsgi_request
+    assert ltik not in repr(request.META) + request.get_full_path() + repr(request.GET)
+
+
+# --- sessions (must 4) and tabs (must 5) ------------------------------------------------------------------------------
+
+
+def test_a_launch_starts_a_fresh_session_and_ends_a_different_persons(lms: Lms) -> None:
+    browser, launch = lms.browse("2001")
+    browser.get(LAUNCH, {"lti": launch.pk})
+    before = browser.session.session_key
+    browser.get(launch_path(lms.sandbox.launch_url("course-101", "quiz-1", "2002")))
+    assert browser.session.session_key != before
+    assert not Session.objects.filter(session_key=before).exists()
+    response = browser.get(LAUNCH, {"lti": launch.pk})
+    assert response.status_code == 403 and "somebody else" in response.content.decode()
+
+
+def test_the_same_persons_next_launch_has_a_fresh_session_key_too(lms: Lms) -> None:
+    browser, _launch = lms.browse("2001")
+    before = browser.session.session_key
+    browser.get(launch_path(lms.sandbox.launch_url("course-101", "quiz-2", "2001")))
+    assert browser.session.session_key != before
+    assert not Session.objects.filter(session_key=before).exists()
+
+
+def test_an_operators_session_is_not_replaced_without_asking(lms: Lms) -> None:
+    operator = User.objects.create_superuser("operator", password="x")
+    browser = Client(enforce_csrf_checks=True)
+    browser.force_login(operator)
+    page = browser.get(launch_path(lms.sandbox.launch_url("course-101", "quiz-1", "2001")))
+    assert page.status_code == 200 and "operator" in page.content.decode()
+    assert browser.session["_auth_user_id"] == str(operator.pk)
+    token = page.context["token"]
+    csrf = page.context["csrf_token"]
+    stranger = Client()
+    assert stranger.post("/lti/continue/", {"token": token}).status_code == 403
+    assert browser.post("/lti/continue/", {"token": token}).status_code == 403  # no CSRF token
+    answer = browser.post("/lti/continue/", {"token": token, "csrfmiddlewaretoken": str(csrf)})
+    assert answer.status_code == 302
+    shown = browser.get(answer.headers["Location"])
+    assert shown.wsgi_request.user == Launch.objects.get().user
+    assert browser.post("/lti/continue/", {"token": token, "csrfmiddlewaretoken": str(csrf)}).status_code == 403
+
+
+def test_two_tabs_never_mix(lms: Lms) -> None:
+    browser, first = lms.browse("2003", "quiz-1", "course-101")
+    browser.get(launch_path(lms.sandbox.launch_url("course-102", "essay-1", "2003")))
+    second = Launch.objects.exclude(pk=first.pk).get()
+    for launch in (first, second, first):
+        assert browser.get(LAUNCH, {"lti": launch.pk}).wsgi_request.lti.context == launch.context  # type: ignore[attr-defined]
+        assert browser.get(LAUNCH, headers={"X-LTI-Launch": str(launch.pk)}).wsgi_request.lti == launch  # type: ignore[attr-defined]
+
+
+def test_a_launch_id_is_no_credential(lms: Lms) -> None:
+    _browser, launch = lms.browse("2001")
+    other, _ = lms.browse("2002")
+    for client in (other, Client()):
+        response = client.get(LAUNCH, {"lti": launch.pk})
+        assert response.status_code == 403 and not response.wsgi_request.lti  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("named", ["", "x", "00000000-0000-0000-0000-000000000000", "\x00", "ü" * 300])
+def test_an_unknown_launch_id_is_a_readable_refusal(lms: Lms, named: str) -> None:
+    browser, _launch = lms.browse("2001")
+    assert browser.get(LAUNCH, {"lti": named}).status_code in {200, 403}
+
+
+def test_an_expired_launch_serves_no_pages(lms: Lms) -> None:
+    browser, launch = lms.browse("2001")
+    Launch.objects.update(expires_at=timezone.now())
+    response = browser.get(LAUNCH, {"lti": launch.pk})
+    assert response.status_code == 403 and "too long ago" in response.content.decode()
+
+
+# --- pages in the frame -----------------------------------------------------------------------------------------------
+
+
+def test_frames_are_allowed_on_lti_pages_and_under_a_launch_and_nowhere_else(lms: Lms) -> None:
+    browser, launch = lms.browse("2001")
+    assert "X-Frame-Options" not in browser.get(LAUNCH, {"lti": launch.pk}).headers
+    assert "X-Frame-Options" not in Client().get(LAUNCH).headers
+    assert "X-Frame-Options" not in browser.get("/admin/login/", {"lti": launch.pk}).headers
+    assert browser.get("/admin/login/").headers["X-Frame-Options"] == "DENY"
+    assert Client().get("/admin/login/", {"lti": launch.pk}).headers["X-Frame-Options"] == "DENY"
+
+
+# --- bad input --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("", "is missing"),
+        ("?ltik=", "is missing"),
+        ("?ltik=" + "x" * 65_536, "malformed"),
+        ("?ltik=abc%0d%0aX-Evil:1", "malformed"),
+        ("?ltik=abc%00", "malformed"),
+        ("?ltik=a%20b", "malformed"),
+        ("?ltik=%C3%BCml%C3%A4ut", "malformed"),
+        ("?ltik=%ff%fe", "malformed"),
+        ("?ltik=one&ltik=two", "more than once"),
+    ],
+)
+def test_a_malformed_ltik_is_refused_without_asking_anybody(lms: Lms, query: str, words: str) -> None:
+    before = rows()
+    response = Client().get(LAUNCH + query)
+    assert response.status_code == 400 and words in response.content.decode()
+    assert rows() == before and exchanges(lms) == 0
+
+
+def test_an_unknown_and_an_expired_ltik_ask_to_launch_again(lms: Lms) -> None:
+    ltik = lms.sandbox.launch("course-101", "quiz-1", "2001")
+    lms.sandbox.expire_ltik(ltik)
+    before = rows()
+    for value in ("eyJhbGciOi.unknown.ltik", ltik):
+        response = Client().get(LAUNCH, {"ltik": value})
+        assert response.status_code == 403 and "from your course again" in response.content.decode()
+    assert rows() == before
+
+
+def test_a_wrong_api_key_is_the_operators_fault_and_says_so(lms: Lms, settings: Any) -> None:
+    settings.LTIAAS = {**settings.LTIAAS, "API_KEY": "wrong"}
+    response = Client().get(launch_path(lms.sandbox.launch_url("course-101", "quiz-1", "2001")))
+    assert response.status_code == 503 and "API key" in response.content.decode()
+
+
+def test_ltiaas_down_is_a_503(settings: Any, db: None) -> None:
+    settings.LTIAAS = {"URL": "http://127.0.0.1:9", "API_KEY": "k"}
+    response = Client().get(LAUNCH, {"ltik": "eyJ.a.b"})
+    assert response.status_code == 503 and "try again" in response.content.decode()
+
+
+@pytest.mark.parametrize("broken", [{}, {"URL": "http://127.0.0.1:9"}, None, {"URL": 5, "API_KEY": None}])
+def test_missing_or_wrong_settings_are_a_503(settings: Any, db: None, broken: Any) -> None:
+    settings.LTIAAS = broken
+    assert Client().get(LAUNCH, {"ltik": "eyJ.a.b"}).status_code == 503
+
+
+def test_an_inactive_user_is_turned_away_and_nothing_is_written(lms: Lms) -> None:
+    User.objects.filter(pk=lms.launch("2001").user.pk).update(is_active=False)
+    before = rows()
+    browser = Client()
+    response = browser.get(launch_path(lms.sandbox.launch_url("course-101", "quiz-1", "2001")))
+    assert response.status_code == 403 and "switched off" in response.content.decode()
+    assert rows() == before and "_auth_user_id" not in browser.session
+
+
+BROKEN_BODIES = [
+    ("<html><body>502 Bad Gateway</body></html>", "text/html"),
+    ('{"user": {"id": "1"', "application/json"),
+    ("", "application/json"),
+    ("[]", "application/json"),
+    ("null", "application/json"),
+    ('"text"', "application/json"),
+    ('{"user": NaN}', "application/json"),
+    ("[" * 100_000, "application/json"),
+]
+
+
+@pytest.mark.parametrize(("body", "content_type"), BROKEN_BODIES)
+def test_an_answer_that_is_no_id_token_is_a_503(lms: Lms, body: str, content_type: str) -> None:
+    before = rows()
+    url = launch_path(lms.sandbox.launch_url("course-101", "quiz-1", "2001"))
+    lms.sandbox.fail_next("/api/idtoken", status=200, body=body, content_type=content_type, times=9)
+    response = Client().get(url)
+    assert response.status_code == 503 and b"Traceback" not in response.content
+    assert rows() == before
+
+
+@pytest.mark.parametrize("status", [301, 302, 400, 404, 429, 500, 502, 503])
+def test_an_error_of_the_api_is_a_503(lms: Lms, status: int) -> None:
+    lms.sandbox.fail_next("/api/idtoken", status=status, body="<h1>no</h1>", content_type="text/html", times=9)
+    response = Client().get(launch_path(lms.sandbox.launch_url("course-101", "quiz-1", "2001")))
+    assert response.status_code == 503
+
+
+def put(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
+    """Set a field of the id token; ... takes it out."""
+    *parents, last = path.split(".")
+
+    def mutate(token: dict[str, Any]) -> None:
+        for name in parents:
+            token = token[name]
+        if value is ...:
+            token.pop(last, None)
+        else:
+            token[last] = value
+
+    return mutate
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("user", ...), ("user", None), ("user", []), ("user", "2001"), ("user.id", ...), ("user.id", None),
+        ("user.id", ""), ("user.id", True), ("user.id", ["2001"]), ("user.id", "x" * 256), ("user.id", "a\x00b"),
+        ("user.roles", {"Learner": 1}), ("user.roles", [5, {}]), ("user.name", {"first": "Zoë"}), ("user.email", []),
+        ("platform", ...), ("platform.id", ...), ("platform.id", ""), ("platform.id", {}), ("launch", "x"),
+        ("launch.type", "LtiUnheardOf"), ("launch.context", []), ("launch.context.id", ...), ("launch.context.id", []),
+        ("launch.resourceLink", "quiz-1"), ("launch.resourceLink.id", None), ("launch.custom", []),
+        ("services", []), ("services.serviceKey", {}), ("services.serviceKey", "with space"),
+        ("services.serviceKey", "x" * 20_000),
+    ],
+)  # fmt: skip
+def test_an_id_token_with_a_field_missing_or_of_the_wrong_type_signs_nobody_in(
+    lms: Lms, path: str, value: Any
+) -> None:
+    before = rows()
+    url = launch_path(lms.sandbox.launch_url("course-101", "quiz-1", "2001", mutate=put(path, value)))
+    browser = Client()
+    response = browser.get(url)
+    assert response.status_code == 503 and path.split(".")[0] in response.content.decode()
+    assert rows() == before and "_auth_user_id" not in browser.session
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("user.id", 2001), ("user.roles", ...), ("user.roles", None), ("user.name", ...), ("user.name", None),
+        ("user.name", 42), ("user.email", None), ("user.email", "no address"), ("user.name", "Z" * 5000),
+        ("user.name", "a\x00b\ud800c"), ("platform.name", None), ("platform.deploymentId", 7),
+        ("launch.type", ...), ("launch.context.title", None), ("launch.presentation", ...),
+        ("launch.presentation", {"document_target": "iframe", "width": "100", "height": 5}),
+        ("launch.custom", None), ("launch.unknown", {"x": [1, 2]}), ("services", ...), ("services", {}),
+        ("services.serviceKey", ...), ("services.deepLinking", None), ("ltiVersion", ...), ("extra", [None]),
+        ("launch.presentation.returnUrl", "javascript:alert(1)"),
+    ],
+)  # fmt: skip
+def test_an_id_token_with_something_optional_missing_or_odd_is_accepted(lms: Lms, path: str, value: Any) -> None:
+    browser, launch = lms.browse("2001", mutate=put(path, value))
+    assert launch.lti_user.lti_id == "2001"
+    page = browser.get(LAUNCH, {"lti": launch.pk})
+    assert page.status_code == 200 and b"javascript:" not in page.content
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=5,
+)
+FIELDS = st.sampled_from(
+    [
+        "user.id", "user.roles", "user.name", "user.email", "user.givenName", "platform.id", "platform.deploymentId",
+        "platform.name", "launch.type", "launch.context", "launch.context.id", "launch.context.type",
+        "launch.resourceLink", "launch.resourceLink.title", "launch.custom", "launch.presentation", "services",
+        "services.assignmentAndGrades", "services.serviceKey", "ltiVersion",
+    ]
+)  # fmt: skip
+
+
+@given(field=FIELDS, value=JSON)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_id_token_ever_makes_a_server_error(lms: Lms, field: str, value: Any) -> None:
+    url = launch_path(lms.sandbox.launch_url("course-101", "quiz-1", "2001", mutate=put(field, value)))
+    assert Client().get(url).status_code in {302, 403, 503}
+
+
+@given(ltik=st.text(max_size=200) | st.binary(max_size=200))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_launch_parameter_ever_makes_a_server_error_or_signs_in(lms: Lms, ltik: str | bytes) -> None:
+    browser = Client()
+    value = ltik if isinstance(ltik, bytes) else ltik.encode("utf-8", "surrogatepass")
+    response = browser.get(f"{LAUNCH}?ltik={quote_from_bytes(value)}")
+    assert response.status_code in {400, 403}
+    assert "_auth_user_id" not in browser.session

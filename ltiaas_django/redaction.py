@@ -14,13 +14,16 @@ HIDDEN: Final = "[hidden]"
 
 _SECRETS: Final = re.compile(
     r"""
-      (?P<scheme>(?:LTIK-AUTH-V[12]|SERVICE-AUTH-V1|Bearer)\s+)[^\s"',]+   # an Authorization value
-    | (?P<name>["']?(?:ltik|serviceKey|legacyServiceKey)["']?\s*[=:]\s*["']?)[^\s"'&,}]+  # a parameter or a JSON member
-    | (?P<jwt>\beyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?)                             # anything shaped like a JWT
+      # an Authorization value
+      (?P<scheme>(?:LTIK-AUTH-V[12]|SERVICE-AUTH-V1|Bearer)(?:\s|%20)+)[^\s"',]+
+      # a parameter or a JSON member, percent-encoded or escaped too
+    | (?P<name>(?:ltik|service_?key)\\*["']?\s*(?:[=:]|%3[AD])\s*\\*["']?)[^\s"'&,}\\]+
+      # anything shaped like a JWT
+    | eyJ[\w-]+\.[\w-]+(?:\.[\w-]*)?
     """,
-    re.VERBOSE,
+    re.VERBOSE | re.IGNORECASE,
 )
-_QUICK_LOOK: Final = re.compile(r"ltik|serviceKey|AUTH-V|Bearer|eyJ", re.IGNORECASE)
+_QUICK_LOOK: Final = re.compile(r"ltik|service_?Key|AUTH-V|Bearer|eyJ", re.IGNORECASE)
 
 
 def redact(text: str) -> str:
@@ -34,6 +37,11 @@ def redact(text: str) -> str:
     return _SECRETS.sub(lambda found: (found["scheme"] or found["name"] or "") + HIDDEN, text)
 
 
+def _redact_logged(arg: Any) -> Any:
+    """Texts, and errors as their texts; other objects stay, for to write them out may be costly (a query set)."""
+    return redact(str(arg)) if isinstance(arg, str | BaseException) else arg
+
+
 def install_log_redaction() -> None:
     """Have every log record of this process redacted when it is made, whoever logs it and to whatever handler.
 
@@ -45,10 +53,11 @@ def install_log_redaction() -> None:
 
     def make_redacted_record(*args: Any, **kwargs: Any) -> logging.LogRecord:
         record = make_record(*args, **kwargs)
-        if isinstance(record.msg, str):
-            record.msg = redact(record.msg)
+        record.msg = _redact_logged(record.msg)
         if isinstance(record.args, tuple):
-            record.args = tuple(redact(arg) if isinstance(arg, str) else arg for arg in record.args)
+            record.args = tuple(map(_redact_logged, record.args))
+        elif isinstance(record.args, dict):
+            record.args = {name: _redact_logged(arg) for name, arg in record.args.items()}
         return record
 
     make_redacted_record.redacts_ltiks = True  # type: ignore[attr-defined]

@@ -91,7 +91,7 @@ def of_score(score: OutgoingScore) -> str:
         return cells.badge("bad", _("failing ×%(n)d") % {"n": score.attempts}, score.last_error)
     if score.state == State.DUE and score.due_at is None:
         return cells.badge("idle", _("waiting for the night"))
-    if score.state == State.DUE:
+    if score.state == State.DUE and score.due_at is not None:
         return cells.badge("busy", _("due now") if score.due_at <= timezone.now() else _("due later"))
     return cells.badge(_STATE_TONES[score.state], State(score.state).label, score.last_error)
 

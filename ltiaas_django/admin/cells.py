@@ -36,7 +36,7 @@ def ago(at: datetime | None) -> SafeString:
     """How long ago, or how long until, with the exact time in the title."""
     if at is None:
         return format_html("{}", NOTHING)
-    now, local = timezone.now(), timezone.template_localtime(at)
+    now, local = timezone.now(), timezone.localtime(at) if timezone.is_aware(at) else at
     if abs((now - at).total_seconds()) < 60:
         text = _("just now")
     elif at > now:

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.db.models import Exists, OuterRef, Q, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
@@ -164,19 +164,24 @@ class ContextAdmin(rows.RowAdmin[Context]):
         return badges.held_text(context) or cells.NOTHING
 
     def render_change_form(
-        self, request: HttpRequest, context: dict[str, Any], *args: Any, obj: Context | None = None, **kwargs: Any
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: Context | None = None,
     ) -> HttpResponse:
         if obj is not None:
             context["glance"] = glance.look_at(self.admin_site, obj)
             context["roster"] = badges.of_roster(obj)
             context["held"] = badges.held_text(obj)
-        return super().render_change_form(request, context, *args, obj=obj, **kwargs)
+        return super().render_change_form(request, context, add, change, form_url, obj)
 
     def response_change(self, request: HttpRequest, obj: Context) -> HttpResponse:
         if "_sync_now" in request.POST:
             self.sync_now(request, self.get_queryset(request).filter(pk=obj.pk))
-            request.POST = request.POST.copy()  # type: ignore[assignment]
-            request.POST["_continue"] = "1"  # type: ignore[index]
+            return HttpResponseRedirect(request.get_full_path())
         return super().response_change(request, obj)
 
     @admin.action(description=_("Sync now: grades and roster"), permissions=["change"])

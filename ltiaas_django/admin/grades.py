@@ -127,7 +127,7 @@ class OutgoingScoreAdmin(rows.RowAdmin[OutgoingScore]):
                            "grading_progress", "extra", "recorded_at"]}),
         (_("Delivery"), {"fields": ["delivery", "due_at", "attempted_at", "attempts", "last_error_code", "last_error",
                                     "sent_at", "unconfirmed", "revision", "sent_revision"]}),
-        (_("Failures and unknown outcomes, newest first"), {"fields": ["history"]}),
+        (_("Failures and unknown outcomes, newest first"), {"fields": ["past_attempts"]}),
     ]  # fmt: skip
 
     @admin.display(description=_("course"), ordering="line_item__context__title")
@@ -145,7 +145,7 @@ class OutgoingScoreAdmin(rows.RowAdmin[OutgoingScore]):
         return badges.of_score(score)
 
     @admin.display(description=_("history"))
-    def history(self, score: OutgoingScore) -> str:
+    def past_attempts(self, score: OutgoingScore) -> str:
         attempts = list(score.history.order_by(F("at").desc(), "-pk")[: _SHOWN_ATTEMPTS + 1])
         lines = format_html_join(
             "",
@@ -177,9 +177,12 @@ class OutgoingScoreAdmin(rows.RowAdmin[OutgoingScore]):
         self._resend(request, chosen, len(chosen))
 
     def _resend(self, request: HttpRequest, ids: list[int], chosen: int) -> None:
-        due = OutgoingScore.objects.filter(pk__in=ids[:_CHUNK]).select_related("lti_user", "line_item__resource_link")
-        self.log(request, due, "Asked to be sent again.")
-        done = sum(grades.resend(ids[start : start + _CHUNK]) for start in range(0, len(ids), _CHUNK))
+        done = 0
+        for start in range(0, len(ids), _CHUNK):
+            some = ids[start : start + _CHUNK]
+            done += grades.resend(some)
+            asked = OutgoingScore.objects.filter(pk__in=some).select_related("lti_user", "line_item__resource_link")
+            self.log(request, asked, "Asked to be sent again.")
         left = chosen - done
         said = ngettext("%(n)d score is due now.", "%(n)d scores are due now.", done)
         why_left = ngettext("%(n)d was left alone: sent, being sent, or its outcome is being looked up.",

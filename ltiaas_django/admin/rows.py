@@ -121,9 +121,10 @@ def ask_first(question: StrOrPromise) -> Callable[[Action], Action]:
             if "confirmed" in request.POST:
                 return action(model_admin, request, queryset)
             count = queryset.count()
+            request.current_app = model_admin.admin_site.name  # type: ignore[attr-defined]
             page = {
                 **model_admin.admin_site.each_context(request),
-                "title": model_admin.get_actions(request)[action.__name__][2],
+                "title": getattr(asking, "short_description", ""),
                 "question": question,
                 "opts": model_admin.opts,
                 "media": model_admin.media,

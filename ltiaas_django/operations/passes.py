@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
@@ -28,17 +28,27 @@ Kind, Trigger, Outcome = SyncRun.Kind, SyncRun.Trigger, SyncRun.Outcome
 Progress = Callable[[str, int], None]
 """Told the kind of work and how much of it is done since the last call."""
 
+_VISITS = 3  # of one platform in one go: a pass leaves nothing due that it could have done, save what came meanwhile
 _PURGE = 5_000  # rows a housekeeping step deletes at once
 
 
-def release_night(kind: str) -> None:
-    """Make due what waits for the night: scores without a time, or the roster of every course that offers one."""
+def release_night(kind: str, platform_id: int | None = None) -> None:
+    """Make due what waits for the night: scores without a time, or the roster of every course that offers one.
+
+    `platform_id`: of this platform only.
+    """
     now = timezone.now()
     if kind == Kind.GRADES:
         collect_from_source()
-        OutgoingScore.objects.filter(state=OutgoingScore.State.DUE, due_at=None).update(due_at=now)
+        scores = OutgoingScore.objects.filter(state=OutgoingScore.State.DUE, due_at=None)
+        if platform_id is not None:
+            scores = scores.filter(line_item__context__platform=platform_id)
+        scores.update(due_at=now)
         return
-    _contexts_with_roster().filter(roster_due_at=None).update(roster_due_at=now)
+    contexts = _contexts_with_roster().filter(roster_due_at=None)
+    if platform_id is not None:
+        contexts = contexts.filter(platform=platform_id)
+    contexts.update(roster_due_at=now)
 
 
 def _contexts_with_roster() -> QuerySet[Context]:
@@ -80,6 +90,40 @@ def set_active(row: Platform | Context, *, is_active: bool) -> bool:
 
 def due_platforms(kinds: Collection[str]) -> list[int]:
     """Platforms that have work due and may be worked on now, those that nobody has looked at for longest first."""
+    free, awake = _free_and_awake()
+    return list(_platforms_with_work(kinds).filter(free, awake).order_by("pk").values_list("pk", flat=True))
+
+
+def held_back(kinds: Collection[str]) -> QuerySet[Platform]:
+    """Platforms that have work due and may not be worked on now: another worker is at it, or they are paused."""
+    free, awake = _free_and_awake()
+    return _platforms_with_work(kinds).exclude(free & awake).order_by("pk")
+
+
+def visits(kinds: Collection[str], platform_id: int | None = None) -> Iterator[int]:
+    """The platforms to be worked on in this process, in turn, until nothing is due that may be worked on now.
+
+    The caller works on each before it asks for the next. A platform comes up a few times at most, and once more for
+    each full pass of scores that it had due when it came up first.
+    """
+    left: dict[int, int] = {}
+    while True:
+        found = [pk for pk in due_platforms(kinds) if platform_id in (None, pk) and left.get(pk) != 0]
+        if not found:
+            return
+        scores = forecast(Kind.GRADES) if Kind.GRADES in kinds and not left.keys() >= set(found) else {}
+        for pk in found:
+            due_scores = scores.get(pk, (0, 0))[0]
+            left[pk] = left.get(pk, _VISITS + due_scores // settings.SCORES_PER_PASS) - 1
+            yield pk
+
+
+def _free_and_awake() -> tuple[Q, Q]:
+    now = timezone.now()
+    return Q(lease_until=None) | Q(lease_until__lt=now), Q(paused_until=None) | Q(paused_until__lte=now)
+
+
+def _platforms_with_work(kinds: Collection[str]) -> QuerySet[Platform]:
     now = timezone.now()
     due = Q(pk__in=[])
     if Kind.GRADES in kinds:
@@ -89,9 +133,7 @@ def due_platforms(kinds: Collection[str]) -> list[int]:
             due |= Q(pk__in=rows.values("line_item__context__platform"))
     if Kind.ROSTERS in kinds:
         due |= Q(pk__in=_due_contexts().values("platform"))
-    free = Q(lease_until=None) | Q(lease_until__lt=now)
-    awake = Q(paused_until=None) | Q(paused_until__lte=now)
-    return list(Platform.objects.filter(due, free, awake, is_active=True).order_by("pk").values_list("pk", flat=True))
+    return Platform.objects.filter(due, is_active=True)
 
 
 def _due_contexts() -> QuerySet[Context]:
@@ -241,3 +283,16 @@ def waiting_for_night(kind: str) -> int:
     if kind == Kind.GRADES:
         return OutgoingScore.objects.filter(state=OutgoingScore.State.DUE, due_at=None).sendable().count()
     return _contexts_with_roster().filter(roster_due_at=None).count()
+
+
+def forecast(kind: str) -> dict[int, tuple[int, int]]:
+    """By platform id: how much work of a kind is due now, and how much more the night would make due."""
+    if kind == Kind.GRADES:
+        place = "line_item__context__platform"
+        sendable = OutgoingScore.objects.sendable()
+        due, later = sendable.due(), sendable.filter(state=OutgoingScore.State.DUE, due_at=None)
+        counts = [dict(rows.values_list(place).annotate(Count("pk")).order_by()) for rows in (due, later)]
+    else:
+        contexts = (_due_contexts(), _contexts_with_roster().filter(roster_due_at=None))
+        counts = [dict(rows.values_list("platform").annotate(Count("pk")).order_by()) for rows in contexts]
+    return {pk: (counts[0].get(pk, 0), counts[1].get(pk, 0)) for pk in sorted(counts[0].keys() | counts[1].keys())}

@@ -75,7 +75,7 @@ def view(request: HttpRequest) -> HttpResponse:
         at=sandbox.clock.now(),
     )
     sandbox.traffic.record(record)
-    fault = sandbox.traffic.take_fault(record.method, web.raw_path(request))
+    fault = sandbox.traffic.take_fault(record.method, web.raw_target(request))
     return _answer(request, record) if fault is None else _spoilt_answer(request, record, fault)
 
 

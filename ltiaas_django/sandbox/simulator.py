@@ -171,8 +171,9 @@ class Sandbox:
         drop: bool = False,
         delay: float = 0.0,
     ) -> None:
-        """Let the next `times` API requests go wrong whose raw path begins with `path_prefix` (and of this method).
+        """Let the next `times` API requests go wrong whose raw target (path and query) begins with `path_prefix`.
 
+        With a `method`, only requests of that method count.
         `status` and `body` (text, or anything else as JSON) take the place of the answer; `drop` closes the
         connection without one; `delay` waits that many seconds first, and alone changes nothing else. With
         `after_storing` the request takes effect nevertheless: the caller cannot know.

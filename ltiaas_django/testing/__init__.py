@@ -1,0 +1,1 @@
+"""For tests, yours and ours. Nothing in the package itself imports it."""

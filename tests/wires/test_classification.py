@@ -28,7 +28,9 @@ def wrapped(status: int, received: object, **more: object) -> str:
     return json.dumps({"status": status, "error": "E", "details": details})
 
 
-CANVAS_NO_STUDENT = {"errors": {"type": "unprocessable_entity", "message": "User not found in course or is not a student"}}
+CANVAS_NO_STUDENT = {
+    "errors": {"type": "unprocessable_entity", "message": "User not found in course or is not a student"}
+}
 EXPIRED = own(401, "INVALID_LTIK_AUTH_AUTHORIZATION_HEADER", "Invalid or expired ltik.")
 EARLIER = "Refusing score with an earlier timestamp for item 7 and user 12"
 OLDER = "Provided timestamp of 2026-01-01 before last updated timestamp of 2026-01-02"
@@ -114,7 +116,9 @@ def test_the_detail_says_what_the_lms_said_before_what_ltiaas_says_of_it() -> No
 
 
 def test_the_detail_of_a_page_is_its_text() -> None:
-    error = classify("GET roster", 502, {}, "<html><style>p {x: y}</style><body><h1>Bad  Gateway</h1>\n<p>nginx</body></html>")
+    error = classify(
+        "GET roster", 502, {}, "<html><style>p {x: y}</style><body><h1>Bad  Gateway</h1>\n<p>nginx</body></html>"
+    )
     assert error.detail == "Bad Gateway nginx"
 
 

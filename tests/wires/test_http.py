@@ -156,9 +156,7 @@ def test_a_web_page_accepts_no_write(server: Server, endpoint: MakeEndpoint) -> 
         post(endpoint())
 
 
-def test_an_endless_answer_is_cut_off(
-    server: Server, endpoint: MakeEndpoint, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_endless_answer_is_cut_off(server: Server, endpoint: MakeEndpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "MAX_BODY", 1_000_000)
     server.answer_with(reply(200, b'"' + b"x" * 999_998 + b'"'), reply(200, b'"' + b"x" * 1_000_000 + b'"'))
     assert len(str(get(endpoint()))) == 999_998

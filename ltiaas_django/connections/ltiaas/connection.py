@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeVar
 
 from ltiaas_django import data, exceptions
@@ -10,11 +10,13 @@ from ltiaas_django.connections import base, pagination
 from ltiaas_django.connections.ltiaas import http, wire
 from ltiaas_django.connections.ltiaas.auth import Auth, LtikAuth, ServiceKeyAuth
 
-_ID_TOKEN: Final = "/api/idtoken"  # noqa: S105 -- a path
+_ID_TOKEN: Final = "/api/idtoken"
 _MEMBERSHIPS: Final = "/api/memberships"
 _LINE_ITEMS: Final = "/api/lineitems"
 
 Item = TypeVar("Item", data.Member, data.LineItem, data.Result)
+Parsed = TypeVar("Parsed")
+Parser = Callable[[object, str], Parsed]
 
 
 class _Services:
@@ -26,78 +28,66 @@ class _Services:
     def members(
         self, *, page_size: int | None = None, role: str = "", resource_link_id: str = ""
     ) -> Iterator[list[data.Member]]:
-        asked = "GET roster"
         query = _given(role=role, resourceLinkId=resource_link_id, limit=str(page_size) if page_size else "")
-
-        def fetch_page(url: str | None) -> tuple[list[data.Member], str | None]:
-            return wire.parse_membership_page(self._get(_MEMBERSHIPS, asked, query, url), asked)
-
-        return pagination.walk(fetch_page, self.endpoint.max_pages, asked=asked)
+        return self._walk(wire.parse_membership_page, "GET roster", _MEMBERSHIPS, query)
 
     def line_items(
         self, *, resource_link_id: str = "", resource_id: str = "", tag: str = ""
     ) -> Iterator[data.LineItem]:
-        asked = "GET line items"
         # No `limit`: Moodle then writes the link to the next page in curly quotes, and nobody finds it.
         query = _given(resourceLinkId=resource_link_id, resourceId=resource_id, tag=tag)
-
-        def fetch_page(url: str | None) -> tuple[list[data.LineItem], str | None]:
-            return wire.parse_line_item_page(self._get(_LINE_ITEMS, asked, query, url), asked)
-
-        for page in pagination.walk(fetch_page, self.endpoint.max_pages, asked=asked):
+        for page in self._walk(wire.parse_line_item_page, "GET line items", _LINE_ITEMS, query):
             yield from page
 
     def line_item(self, line_item_id: str) -> data.LineItem:
         asked = "GET line item"
-        return wire.parse_line_item(self._get(_line_item_path(line_item_id, asked), asked), asked)
+        return self._ask(wire.parse_line_item, asked, "GET", _line_item_path(line_item_id, asked))
 
     def create_line_item(self, line_item: data.LineItem) -> data.LineItem:
-        asked = "POST line item"
-        return wire.parse_line_item(self._write("POST", _LINE_ITEMS, asked, wire.render_line_item(line_item)), asked)
+        body = wire.render_line_item(line_item)
+        return self._ask(wire.parse_line_item, "POST line item", "POST", _LINE_ITEMS, body=body)
 
     def replace_line_item(self, line_item: data.LineItem) -> data.LineItem:
         asked = "PUT line item"
         path = _line_item_path(line_item.lti_id, asked)
-        return wire.parse_line_item(self._write("PUT", path, asked, wire.render_line_item(line_item)), asked)
+        return self._ask(wire.parse_line_item, asked, "PUT", path, body=wire.render_line_item(line_item))
 
     def delete_line_item(self, line_item_id: str) -> None:
         asked = "DELETE line item"
-        self._write("DELETE", _line_item_path(line_item_id, asked), asked, expects_json=False)
+        path = _line_item_path(line_item_id, asked)
+        http.send(self.endpoint, self.auth, "DELETE", path, asked=asked, expects_json=False)
 
     def send_score(self, line_item_id: str, score: data.Score) -> None:
         asked = "POST score"
         path = _line_item_path(line_item_id, asked) + "/scores"
         # 204 by the reference, 201 by LTIAAS's own Moodle plugin, 200 by some LMSs: any of them, whatever the body.
-        self._write("POST", path, asked, wire.render_score(score), expects_json=False)
+        body = wire.render_score(score)
+        http.send(self.endpoint, self.auth, "POST", path, asked=asked, body=body, expects_json=False)
 
     def results(self, line_item_id: str, *, user_id: str = "") -> Iterator[data.Result]:
         asked = "GET results"
         path = _line_item_path(line_item_id, asked) + "/scores"
-        query = _given(userId=user_id)
-
-        def fetch_page(url: str | None) -> tuple[list[data.Result], str | None]:
-            return wire.parse_result_page(self._get(path, asked, query, url), asked)
-
-        for page in pagination.walk(fetch_page, self.endpoint.max_pages, asked=asked):
+        for page in self._walk(wire.parse_result_page, asked, path, _given(userId=user_id)):
             yield from page
 
-    def _get(
-        self,
-        path: str,
-        asked: str,
-        query: dict[str, str] | None = None,
-        page_url: str | None = None,
-        *,
-        deadline: float | None = None,
-    ) -> Any:
-        # A page's URL holds its filters: with `url`, LTIAAS ignores all others.
-        query = query if page_url is None else {"url": page_url}
-        return http.send(self.endpoint, self.auth, "GET", path, asked=asked, query=query, deadline=deadline)
+    def _walk(
+        self, parse: Parser[tuple[list[Item], str | None]], asked: str, path: str, query: dict[str, str]
+    ) -> Iterator[list[Item]]:
+        def fetch_page(url: str | None) -> tuple[list[Item], str | None]:
+            # A page's URL holds its filters: with `url`, LTIAAS ignores all others.
+            return self._ask(parse, asked, "GET", path, query=query if url is None else {"url": url})
 
-    def _write(
-        self, method: str, path: str, asked: str, body: dict[str, object] | None = None, *, expects_json: bool = True
-    ) -> Any:
-        return http.send(self.endpoint, self.auth, method, path, asked=asked, body=body, expects_json=expects_json)
+        return pagination.walk(fetch_page, self.endpoint.max_pages, asked=asked)
+
+    def _ask(self, parse: Parser[Parsed], asked: str, method: str, path: str, **options: Any) -> Parsed:
+        """Send and parse. An error loses the frames of the parser: an ID token holds the service key."""
+        answer = http.send(self.endpoint, self.auth, method, path, asked=asked, **options)
+        try:
+            return parse(answer, asked)
+        except exceptions.InvalidResponse as error:
+            failure = error.with_traceback(None)
+        del answer
+        raise failure
 
 
 class LtiaasServiceConnection(_Services, base.ServiceConnection):
@@ -116,15 +106,10 @@ class LtiaasLaunchConnection(_Services, base.LaunchConnection):
         self.auth: Auth = auth
 
     def id_token(self, *, deadline: float | None = None) -> data.IdToken:
-        asked = "GET id token"
-        return wire.parse_id_token(self._get(_ID_TOKEN, asked, deadline=deadline), asked)
+        return self._ask(wire.parse_id_token, "GET id token", "GET", _ID_TOKEN, deadline=deadline)
 
     def raw_id_token(self) -> dict[str, object]:
-        asked = "GET raw id token"
-        claims = self._get(_ID_TOKEN, asked, {"raw": "true"})
-        if not isinstance(claims, dict):
-            raise exceptions.InvalidResponse(asked, "the answer: an object is wanted")
-        return claims
+        return self._ask(wire.parse_raw_id_token, "GET raw id token", "GET", _ID_TOKEN, query={"raw": "true"})
 
 
 def _given(**filters: str) -> dict[str, str]:

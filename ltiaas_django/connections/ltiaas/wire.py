@@ -50,6 +50,11 @@ def parse_id_token(obj: object, asked: str = "GET id token") -> data.IdToken:
     )
 
 
+def parse_raw_id_token(obj: object, asked: str = "GET raw id token") -> dict[str, object]:
+    """The LMS's own claims: any object."""
+    return JsonObject(obj, "", asked).members
+
+
 def _parse_user(user: JsonObject) -> data.User:
     return data.User(
         lti_id=user.id("id"),
@@ -142,7 +147,7 @@ def _parse_services(services: JsonObject) -> data.Services:
     grades = services.object_or_empty("assignmentAndGrades")
     service_key = services.raw_text("serviceKey")
     if service_key and not auth.is_usable_secret(service_key):
-        services.fail("serviceKey", "not visible ASCII, or too long")
+        services.fail("serviceKey (hidden)", "not visible ASCII, or too long")
     return data.Services(
         offers_roster=services.object_or_empty("namesAndRoles").flag("available") is True,
         offers_grades=grades.flag("available") is True,

@@ -135,13 +135,17 @@ class Stage:
         return process
 
     def start_worker(self) -> Process:
-        """A Celery worker, with beat in it."""
-        options = ["--beat", "--concurrency", "2", "--loglevel", "INFO", "--without-gossip", "--without-mingle"]
+        """A Celery worker."""
+        options = ["--concurrency", "2", "--loglevel", "INFO", "--without-gossip", "--without-mingle"]
         process = self._start("worker", ["-m", "celery", "-A", "example_project", "worker", *options])
         log = self.log("worker")
         if not processes.wait_until(lambda: " ready." in log.read_text(errors="replace"), START_TIMEOUT, [process]):
             raise ProcessFailed(f"The worker was not ready within {START_TIMEOUT:g} s.")
         return process
+
+    def start_beat(self) -> Process:
+        """Celery beat: it sends the tick every minute, and the night's messages should the demo run that long."""
+        return self._start("beat", ["-m", "celery", "-A", "example_project", "beat", "--loglevel", "INFO"])
 
     def __enter__(self) -> Self:
         return self

@@ -80,7 +80,7 @@ class Story:
         self._names: dict[str, str] = {}
 
     def set_up(self) -> None:
-        """From an empty folder to three running processes."""
+        """From an empty folder to four running processes."""
         stage = self.stage
         with self._step("Make the database", "migrate"):
             stage.run("migrate", "manage.py", "migrate", "--no-input")
@@ -88,8 +88,9 @@ class Story:
             self._tell_process(stage.start_sandbox(), stage.lms.url)
         with self._step("Start the tool", "tool"):
             self._tell_process(stage.start_tool(), stage.tool_url)
-        with self._step("Start a Celery worker", "worker"):
-            self._tell_process(stage.start_worker(), "messages in a folder")
+        with self._step("Start a Celery worker, and Celery beat", "worker", "beat"):
+            self._tell_process(stage.start_worker(), "worker, with messages in a folder")
+            self._tell_process(stage.start_beat(), "beat")
 
     def play(self) -> None:
         """The day, the night, and the morning's comparison."""

@@ -203,7 +203,9 @@ class ContextAdmin(rows.RowAdmin[Context]):
         self.tell(request, done, said % {"n": done}, left, why_left % {"n": left})
 
     @admin.action(description=_("Confirm held departures"), permissions=["change"])
-    @rows.ask_first(_("The held people lose their membership at the next reading, if the LMS still leaves out the same."))
+    @rows.ask_first(
+        _("The held people lose their membership at the next reading, if the LMS still leaves out the same.")
+    )
     def confirm_departures(self, request: HttpRequest, queryset: QuerySet[Context]) -> None:
         chosen = list(queryset)
         confirmed = [context for context in chosen if rosters.confirm_departures(context)]

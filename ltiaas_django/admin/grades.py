@@ -121,6 +121,7 @@ class OutgoingScoreAdmin(rows.RowAdmin[OutgoingScore]):
         "line_item__context__title", "line_item__context__lti_id", "last_error_code",
     ]  # fmt: skip
     ordering = ["-pk"]
+    linked_by = ["state"]
     actions = ["send_open", "send_again"]
     fieldsets = [
         (None, {"fields": ["lti_user", "line_item", "course", "amount", "comment", "activity_progress",

@@ -25,7 +25,7 @@ from ltiaas_django.models import (
     ServiceKey,
     SyncRun,
 )
-from ltiaas_django.operations import leases, passes
+from ltiaas_django.operations import leases
 
 
 def _paused() -> Q:

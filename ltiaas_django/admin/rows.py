@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from django.contrib import admin, messages
@@ -44,6 +44,8 @@ class RowAdmin(ModelAdmin[Row]):
     """
 
     operator_fields: ClassVar[Sequence[str]] = ()
+    linked_by: ClassVar[Sequence[str]] = ()
+    """Further fields that links filter by."""
     may_be_deleted: ClassVar[bool] = False
     going_along: ClassVar[Sequence[tuple[StrOrPromise, Callable[[], QuerySet[Any]], str]]] = ()
     """What a deletion takes with it: a name, all such rows, and the path from them to the deleted row."""
@@ -68,6 +70,14 @@ class RowAdmin(ModelAdmin[Row]):
         shown = flatten_fieldsets(self.get_fieldsets(request, obj))
         return [field for field in shown if field not in self.operator_fields]
 
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """Only by what is shown. Django allows every field of the row, so that a URL such as
+        ?ltik_digest__startswith=a would tell a secret letter by letter.
+        """
+        filters = {getattr(one, "parameter_name", one) for one in self.list_filter}
+        shown = {*flatten_fieldsets(self.get_fieldsets(request)), *filters, *self.linked_by, "id"}
+        return lookup.partition("__")[0] in shown and super().lookup_allowed(lookup, value, request)
+
     def save_model(self, request: HttpRequest, obj: Row, form: ModelForm[Row], change: bool) -> None:
         """Write what was changed on the page and nothing else: a worker may have written the rest meanwhile."""
         if form.changed_data:
@@ -83,7 +93,37 @@ class RowAdmin(ModelAdmin[Row]):
         counts = {str(self.opts.verbose_name_plural): len(pks)}
         for name, rows, path in self.going_along:
             counts[str(name)] = rows().filter(**{f"{path}__in": pks}).count()
-        return [str(obj) for obj in objs], counts, set(), []
+        missing, protected = set(), []
+        for relation, rows_of_tool in self._rows_of_the_tool(pks):
+            meta = relation.related_model._meta
+            if relation.on_delete in {models.PROTECT, models.RESTRICT}:
+                protected += [f"{meta.verbose_name}: {row}" for row in rows_of_tool[:_SHOWN]]
+            elif relation.on_delete is models.CASCADE and (count := rows_of_tool.count()):
+                counts[str(meta.verbose_name_plural)] = count
+                if not self._may_delete(request, relation.related_model):
+                    missing.add(str(meta.verbose_name))
+        return [str(obj) for obj in objs], counts, missing, protected
+
+    def _rows_of_the_tool(self, pks: list[Any]) -> Iterator[tuple[Any, QuerySet[Any]]]:
+        """Rows of the tool's own models that point, in one step or several, to what is to be deleted."""
+        paths: dict[type[models.Model], str] = {self.model: ""}
+        paths |= {rows().model: f"__{path}" for _name, rows, path in self.going_along}
+        ahead = list(paths)
+        while ahead:
+            model = ahead.pop(0)
+            for relation in model._meta.get_fields(include_hidden=True):
+                points_here = relation.auto_created and not relation.concrete and not relation.many_to_many
+                if not points_here or relation.related_model in paths:
+                    continue
+                path = f"{relation.field.name}{paths[model]}"
+                yield relation, relation.related_model._base_manager.filter(**{f"{path}__in": pks})
+                if relation.on_delete is models.CASCADE:
+                    paths[relation.related_model] = f"__{path}"
+                    ahead.append(relation.related_model)
+
+    def _may_delete(self, request: HttpRequest, model: type[models.Model]) -> bool:
+        registered = self.admin_site.is_registered(model)
+        return not registered or self.admin_site.get_model_admin(model).has_delete_permission(request)
 
     def tell(self, request: HttpRequest, done: int, said: str, left: int = 0, why_left: str = "") -> None:
         """Say what an action did, to how many, and what it left alone."""
@@ -95,9 +135,7 @@ class RowAdmin(ModelAdmin[Row]):
         LogEntry.objects.log_actions(request.user.pk, rows, CHANGE, change_message=what)  # type: ignore[arg-type]
 
 
-def switch(
-    model_admin: RowAdmin[Any], request: HttpRequest, queryset: QuerySet[Any], *, is_active: bool
-) -> None:
+def switch(model_admin: RowAdmin[Any], request: HttpRequest, queryset: QuerySet[Any], *, is_active: bool) -> None:
     """The action behind "stop" and "resume", for platforms and courses alike."""
     chosen = list(queryset)
     switched = [row for row in chosen if passes.set_active(row, is_active=is_active)]
@@ -121,7 +159,7 @@ def ask_first(question: StrOrPromise) -> Callable[[Action], Action]:
             if "confirmed" in request.POST:
                 return action(model_admin, request, queryset)
             count = queryset.count()
-            request.current_app = model_admin.admin_site.name  # type: ignore[attr-defined]
+            request.current_app = model_admin.admin_site.name
             page = {
                 **model_admin.admin_site.each_context(request),
                 "title": getattr(asking, "short_description", ""),

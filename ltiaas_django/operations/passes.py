@@ -19,7 +19,7 @@ from django.utils.module_loading import import_string
 
 from ltiaas_django import exceptions, sealing
 from ltiaas_django.conf import settings
-from ltiaas_django.models import Context, Launch, LineItem, OutgoingScore, Platform, ScoreAttempt, ServiceKey, SyncRun
+from ltiaas_django.models import Context, Launch, OutgoingScore, Platform, ScoreAttempt, ServiceKey, SyncRun
 from ltiaas_django.operations import delivery, grades, leases, rosters, waking
 
 logger = logging.getLogger(__name__)
@@ -39,11 +39,13 @@ def release_night(kind: str, platform_id: int | None = None) -> None:
     """
     now = timezone.now()
     if kind == Kind.GRADES:
-        collect_from_source()
-        scores = OutgoingScore.objects.filter(state=OutgoingScore.State.DUE, due_at=None)
-        if platform_id is not None:
-            scores = scores.filter(line_item__context__platform=platform_id)
-        scores.update(due_at=now)
+        try:
+            collect_from_source()
+        finally:  # a source that fails is no reason to keep back what has been recorded
+            scores = OutgoingScore.objects.filter(state=OutgoingScore.State.DUE, due_at=None)
+            if platform_id is not None:
+                scores = scores.filter(line_item__context__platform=platform_id)
+            scores.update(due_at=now)
         return
     contexts = _contexts_with_roster().filter(roster_due_at=None)
     if platform_id is not None:
@@ -209,6 +211,9 @@ def _finishing(run: SyncRun) -> Iterator[None]:
         yield
     except Exception as error:
         run.outcome, run.error = Outcome.FAILED, f"{type(error).__name__}: {error}"[:500]
+        raise
+    except BaseException:  # Ctrl-C, or a worker that is told to end
+        run.outcome = Outcome.STOPPED
         raise
     else:
         run.outcome = _outcome(run.counts)

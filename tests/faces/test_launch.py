@@ -194,6 +194,31 @@ def test_a_stale_roster_becomes_due_and_a_fresh_one_does_not(lms: Lms) -> None:
     assert context.roster_due_at is None
 
 
+def test_every_launch_replaces_the_key_which_is_sealed_at_rest(lms: Lms) -> None:
+    lms.launch("2001")
+    first = ServiceKey.objects.get()
+    ServiceKey.objects.update(refused_at=timezone.now(), last_error="refused")
+    lms.launch("2002")
+    second = ServiceKey.objects.get()
+    assert first.pk == second.pk and first.fingerprint != second.fingerprint
+    assert second.is_healthy and second.last_error == ""
+    assert first.reveal() != second.reveal() and {first.reveal(), second.reveal()} <= lms.sandbox.secrets()
+    stored = repr(list(ServiceKey.objects.values()))
+    assert not [secret for secret in lms.sandbox.secrets() if secret in stored]
+
+
+def test_lms_text_is_escaped_and_only_web_addresses_lead_back(lms: Lms) -> None:
+    lms.sandbox.courses["course-101"].rename_person("2001", "<script>alert(1)</script>")
+    browser, launch = lms.browse("2001")
+    page = browser.get(LAUNCH, {"lti": launch.pk}).content.decode()
+    assert "&lt;script&gt;" in page and "<script>" not in page
+    for return_url, shown in [("https://lms.example/course?a=1&b=2", True), ("javascript:alert(1)", False)]:
+        where = put("launch.presentation.returnUrl", return_url)
+        browser, launch = lms.browse("1001", None, type="deep_linking", mutate=where)
+        page = browser.get(LAUNCH, {"lti": launch.pk}).content.decode()
+        assert ("Back to the course" in page) is shown and "javascript:" not in page
+
+
 # --- the ltik (must 3) ------------------------------------------------------------------------------------------------
 
 

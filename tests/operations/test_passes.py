@@ -157,7 +157,7 @@ def test_what_cannot_be_read_any_more_is_marked_and_waits_for_a_launch(lms: Lms,
     assert ServiceKey.objects.get().is_healthy
 
 
-def test_a_pass_that_was_killed_shows_as_unfinished(lms: Lms, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pass_shows_as_running_and_says_when_it_was_interrupted(lms: Lms, monkeypatch: pytest.MonkeyPatch) -> None:
     grades.record_score(lms.launch("2001"), given=5, maximum=10)
 
     def die(*_args: Any) -> None:
@@ -168,7 +168,7 @@ def test_a_pass_that_was_killed_shows_as_unfinished(lms: Lms, monkeypatch: pytes
     with pytest.raises(KeyboardInterrupt):
         night("grades")
     run = SyncRun.objects.get()
-    assert run.outcome == "running" and run.finished_at is not None
+    assert run.outcome == "stopped" and run.finished_at is not None
 
 
 def test_task_arguments_are_ids_and_words(lms: Lms, told: list[Any]) -> None:

@@ -178,6 +178,25 @@ def test_a_throttled_error_carries_its_retry_after() -> None:
     assert error.retry_after == pytest.approx(30, abs=3)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        "x" * 2_000_000,
+        "<" * 2_000_000,
+        "<style>" * 300_000,
+        "eyJ" * 600_000,
+        "a@" * 900_000,
+        '{"a":' * 300_000,
+        "[" * 900_000,
+    ],
+)
+def test_an_endless_error_costs_little(body: str) -> None:
+    started = time.process_time()
+    classify("POST score", 400, {}, body)
+    classify("POST score", 400, {}, wrapped(400, body))
+    assert time.process_time() - started < 2  # some 0.2 s; the square of the length would be hours
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 
 import pytest
 from hypothesis import given
@@ -51,7 +52,7 @@ def test_a_cycle_of_any_length_ends_in_an_error(back_to: int) -> None:
         number = int(url or 1)
         return members(f"new-{next(fresh)}"), str(number + 1 if number < 4 else back_to)
 
-    seen = []
+    seen: list[object] = []
     with pytest.raises(exceptions.InvalidResponse, match="links back"):
         seen.extend(walk(fetch_page, 1000, asked="GET roster"))
     assert len(seen) < 10
@@ -68,7 +69,7 @@ def test_a_page_that_comes_again_ends_in_an_error(again: list[data.Member]) -> N
 
 
 def test_line_items_and_results_are_told_apart_by_their_ids() -> None:
-    items = [data.LineItem(lti_id=str(number), label="same", score_maximum=data.Decimal(1)) for number in (1, 2)]
+    items = [data.LineItem(lti_id=str(number), label="same", score_maximum=Decimal(1)) for number in (1, 2)]
     assert len(list(walk(lambda url: ([items[url is not None]], None if url else "2"), 10))) == 2
     with pytest.raises(exceptions.InvalidResponse):
         list(walk(lambda url: ([items[0]], None if url else "2"), 10))
@@ -107,7 +108,7 @@ def test_an_error_on_a_later_page_reaches_the_caller() -> None:
 def test_a_walk_that_ends_has_seen_every_page(pages: list[list[str]], end: int | None) -> None:
     """Whatever the links and pages: a walk that ends without an error has yielded all of a list that ends."""
     links = [None, *(f"page-{number}" for number in range(2, len(pages) + 1))]
-    table = chain(*(members(*page) for page in pages) or [[]], end=None if end is None else f"page-{end}")
+    table = chain(*([members(*page) for page in pages] or [[]]), end=None if end is None else f"page-{end}")
     seen = 0
     try:
         for _ in walk(lambda url: table.get(url, ([], None)), 20):

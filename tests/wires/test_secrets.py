@@ -1,4 +1,4 @@
-"""No secret leaves a call: not by an error's text, its arguments, its cause, a log line, nor a frame's local variables."""
+"""No secret leaves a call: by no error's text, arguments or cause, no log line, no local variable of a frame."""
 
 from __future__ import annotations
 
@@ -125,7 +125,11 @@ def test_an_interrupted_connection_is_not_used_again(server: Server, endpoint: C
     def strike(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    server.answer_with(lambda peer: (peer.send(reply(200, {})[:-1]), peer.wait())[0], reply(200, {"sub": "7"}))
+    def stop_midway(peer: Peer) -> None:
+        peer.send(reply(200, {})[:-1])
+        peer.wait()
+
+    server.answer_with(stop_midway, reply(200, {"sub": "7"}))
     connection = LtiaasLaunchConnection(endpoint(), LtikAuth(API_KEY, LTIK))
     former = signal.signal(signal.SIGALRM, strike)
     signal.setitimer(signal.ITIMER_REAL, 0.2)

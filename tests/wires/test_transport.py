@@ -133,9 +133,12 @@ def test_the_bundle_is_read_once_for_all_connections(
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority.bundle))
     reads = []
     original = ssl.SSLContext.load_verify_locations
-    monkeypatch.setattr(
-        ssl.SSLContext, "load_verify_locations", lambda *args, **kw: (reads.append(kw), original(*args, **kw))[1]
-    )
+
+    def load(context: ssl.SSLContext, **what: Any) -> None:
+        reads.append(what)
+        original(context, **what)
+
+    monkeypatch.setattr(ssl.SSLContext, "load_verify_locations", load)
     together = threading.Barrier(4)
 
     def answer_together(peer: Peer) -> None:

@@ -22,7 +22,7 @@ class Account:
         """Whether LTIAAS takes the API key; None when that cannot be known now."""
         try:
             # No platform has this id, so the answer is short however many there are.
-            self._get("GET platforms (is the API key accepted?)", {"id": "-"})
+            http.send(self.endpoint, self.auth, "GET", PLATFORMS, asked="GET platforms", query={"id": "-"})
         except exceptions.Refused as refusal:
             return False if refusal.origin == "ltiaas" else None
         except exceptions.ApiError:
@@ -31,9 +31,7 @@ class Account:
 
     def platforms(self, *, issuer: str = "", client_id: str = "") -> list[wire.RegisteredPlatform]:
         """The registered platforms, of one issuer or client if given. Raises `ApiError` subclasses."""
-        asked = "GET platforms"
         filters = {name: text for name, text in (("url", issuer), ("clientId", client_id)) if text}
-        return wire.parse_platforms(self._get(asked, filters), asked)
-
-    def _get(self, asked: str, query: dict[str, str]) -> object:
-        return http.send(self.endpoint, self.auth, "GET", PLATFORMS, asked=asked, query=query)
+        return http.ask(
+            self.endpoint, self.auth, wire.parse_platforms, "GET", PLATFORMS, asked="GET platforms", query=filters
+        )

@@ -82,7 +82,7 @@ def classify(
 ) -> exceptions.ApiError:
     """The error that a status of 400 or more stands for; `hide` takes secrets out of what becomes its detail."""
     answer = _read(body)
-    detail = hide(answer.detail())
+    detail = answer.detail(hide)
     kind = _kind(status, answer)
     if kind is exceptions.Throttled:
         return exceptions.Throttled(
@@ -134,7 +134,10 @@ _TEXT_MEMBERS: Final = frozenset(
 )
 _MAX_DEPTH: Final = 8
 _MAX_TEXTS: Final = 12
-_EMAIL: Final = re.compile(r"[^\s\"'<>@,;:]+@[^\s\"'<>@,;]+")
+_LONGEST_TEXT: Final = 1000
+_LONGEST_PAGE: Final = 4000  # enough for the head of a gateway's page; removing tags costs the square of it
+# Begins only where a word begins, or a long text without spaces would cost the square of its length.
+_EMAIL: Final = re.compile(r"(?:^|(?<=[\s\"'<>@,;:]))[^\s\"'<>@,;:]+@[^\s\"'<>@,;]+")
 _TAGS: Final = re.compile(r"<(style|script|title)\b[^>]*>.*?</\1\s*>|<[^>]*>", re.DOTALL | re.IGNORECASE)
 
 
@@ -147,9 +150,11 @@ class _Answer:
     is_ltiaas_error: bool = False
     is_html: bool = False
 
-    def detail(self) -> str:
-        """The texts for an operator, without e-mail addresses; a text that repeats is said once."""
-        return _EMAIL.sub("[address]", ": ".join(dict.fromkeys(self.texts)))
+    def detail(self, hide: Callable[[str], str]) -> str:
+        """The texts for an operator, without secrets and e-mail addresses; a text that repeats is said once."""
+        # Secrets are hidden before anything is cut, or half of one might stay; and after, should cutting make one whole.
+        texts = (_EMAIL.sub("[address]", hide(text)[:_LONGEST_TEXT]) for text in dict.fromkeys(self.texts))
+        return hide(": ".join(texts)[: 2 * _LONGEST_TEXT])
 
 
 def _read(body: str) -> _Answer:
@@ -165,7 +170,7 @@ def _read(body: str) -> _Answer:
     if not isinstance(said, str):
         return _Answer("lms", _texts(said))
     if said.lstrip("\ufeff \t\r\n").startswith("<"):
-        return _Answer("network", _texts(_TAGS.sub(" ", said[:20_000])), is_html=True)
+        return _Answer("network", _texts(_TAGS.sub(" ", said[:_LONGEST_PAGE])), is_html=True)
     return _Answer("lms" if said.strip() else "ltiaas", _texts(said))
 
 

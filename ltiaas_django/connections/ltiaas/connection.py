@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final, TypeVar
 
-from ltiaas_django import data, exceptions
+from ltiaas_django import data
 from ltiaas_django.connections import base, pagination
 from ltiaas_django.connections.ltiaas import http, wire
 from ltiaas_django.connections.ltiaas.auth import Auth, LtikAuth, ServiceKeyAuth
@@ -16,7 +16,6 @@ _LINE_ITEMS: Final = "/api/lineitems"
 
 Item = TypeVar("Item", data.Member, data.LineItem, data.Result)
 Parsed = TypeVar("Parsed")
-Parser = Callable[[object, str], Parsed]
 
 
 class _Services:
@@ -71,7 +70,7 @@ class _Services:
             yield from page
 
     def _walk(
-        self, parse: Parser[tuple[list[Item], str | None]], asked: str, path: str, query: dict[str, str]
+        self, parse: http.Parser[tuple[list[Item], str | None]], asked: str, path: str, query: dict[str, str]
     ) -> Iterator[list[Item]]:
         def fetch_page(url: str | None) -> tuple[list[Item], str | None]:
             # A page's URL holds its filters: with `url`, LTIAAS ignores all others.
@@ -79,15 +78,8 @@ class _Services:
 
         return pagination.walk(fetch_page, self.endpoint.max_pages, asked=asked)
 
-    def _ask(self, parse: Parser[Parsed], asked: str, method: str, path: str, **options: Any) -> Parsed:
-        """Send and parse. An error loses the frames of the parser: an ID token holds the service key."""
-        answer = http.send(self.endpoint, self.auth, method, path, asked=asked, **options)
-        try:
-            return parse(answer, asked)
-        except exceptions.InvalidResponse as error:
-            failure = error.with_traceback(None)
-        del answer
-        raise failure
+    def _ask(self, parse: http.Parser[Parsed], asked: str, method: str, path: str, **options: Any) -> Parsed:
+        return http.ask(self.endpoint, self.auth, parse, method, path, asked=asked, **options)
 
 
 class LtiaasServiceConnection(_Services, base.ServiceConnection):

@@ -12,9 +12,9 @@ import logging
 import random
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import metadata
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import quote, urlsplit
 
 import requests
@@ -31,6 +31,11 @@ MAX_BODY: Final = 32 * 2**20  # a roster page of 100,000 people is about 25 MB
 _CHUNK: Final = 256 * 2**10
 _RETRY_BASE: Final = 0.25
 _LONGEST_WAIT: Final = 5.0  # a longer Retry-After is the caller's to plan for
+
+
+Parsed = TypeVar("Parsed")
+Parser = Callable[[object, str], Parsed]
+"""Takes the decoded JSON and what was asked; raises `InvalidResponse`."""
 
 
 def _user_agent() -> str:
@@ -136,6 +141,19 @@ def send(
             raise outcome
         time.sleep(wait)
         attempt += 1
+
+
+def ask(
+    endpoint: Endpoint, auth: Auth, parse: Parser[Parsed], method: str, path: str, *, asked: str, **options: Any
+) -> Parsed:
+    """`send` and parse. An `InvalidResponse` of the parser loses its frames: an ID token holds the service key."""
+    answer = send(endpoint, auth, method, path, asked=asked, **options)
+    try:
+        return parse(answer, asked)
+    except exceptions.InvalidResponse as error:
+        failure = error.with_traceback(None)
+    del answer
+    raise failure
 
 
 def segment(text: str, asked: str) -> str:

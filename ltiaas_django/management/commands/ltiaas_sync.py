@@ -1,0 +1,258 @@
+"""`manage.py ltiaas_sync`: the night without Celery, platform after platform in this process."""
+
+from __future__ import annotations
+
+import argparse
+import io
+import shutil
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+from rich import box, console, progress, table
+from rich.text import Text
+
+from ltiaas_django import exceptions
+from ltiaas_django.conf import settings
+from ltiaas_django.models import Platform, SyncRun
+from ltiaas_django.operations import passes
+from ltiaas_django.redaction import redact
+
+Kind = SyncRun.Kind
+_KINDS = {"grades": [Kind.GRADES], "rosters": [Kind.ROSTERS], "all": [Kind.GRADES, Kind.ROSTERS]}
+_COUNTS = {
+    Kind.GRADES: ("sent", "failed", "waiting", "parked"),
+    Kind.ROSTERS: ("read", "joined", "changed", "left", "held", "failed"),
+}
+_UNITS = {Kind.GRADES: "scores", Kind.ROSTERS: "courses"}
+_STOPPED_BY_KEYBOARD = 130  # what shells make of Ctrl-C
+
+_EPILOG = """\
+examples:
+  manage.py ltiaas_sync all                     what the nightly Celery tasks do: send grades, read rosters
+  manage.py ltiaas_sync grades                  send what is recorded, and what SCORE_SOURCE yields
+  manage.py ltiaas_sync rosters --platform 3    read the rosters of one LMS
+  manage.py ltiaas_sync all --dry-run           say what would be done; nothing is sent, read or changed
+
+in a crontab: everything at two every night; and grades every ten minutes, should they (and what is to be
+tried again) not wait for the night:
+  0 2 * * *    /srv/tool/.venv/bin/python /srv/tool/manage.py ltiaas_sync all
+  */10 * * * * /srv/tool/.venv/bin/python /srv/tool/manage.py ltiaas_sync grades
+
+It may run beside Celery workers and other copies of itself: an LMS that another one is at is left to it.
+Exit status: 0 when the pass ran to its end, also if single scores failed (the table and the admin say which);
+1 when a setting is wrong or an LMS could not be worked on; 2 for wrong arguments; 130 after Ctrl-C.
+"""
+
+
+class Command(BaseCommand):
+    help = "Send recorded grades to the LMSs, and read their rosters: the night's work, now and without Celery."
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        parser = super().create_parser(prog_name, subcommand, **kwargs)
+        parser.epilog = _EPILOG
+        parser.formatter_class = argparse.RawDescriptionHelpFormatter
+        return parser
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("what", choices=list(_KINDS), help="what to bring in step with the LMSs")
+        parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
+        parser.add_argument(
+            "--platform", type=int, metavar="ID", help="only this LMS: the number that its page in the admin has"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        kinds, platform_id = _KINDS[options["what"]], options["platform"]
+        self.runs: list[SyncRun] = []
+        self.troubles: list[str] = []
+        if platform_id is not None:
+            self._check_platform(platform_id)
+        if options["dry_run"]:
+            self._foretell(kinds, platform_id)
+        elif settings.STOPPED:
+            self.stdout.write('Stopped: LTIAAS["STOPPED"] is on. Nothing was sent and no roster was read.')
+        else:
+            self._sync(kinds, platform_id)
+
+    def _check_platform(self, platform_id: int) -> None:
+        platform = Platform.objects.filter(pk=platform_id).first()
+        if platform is None:
+            known = Platform.objects.order_by("pk")[:20]
+            offered = ", ".join(f"{one.pk} ({_printable(one)})" for one in known) or "none; a first launch brings one"
+            raise CommandError(f"There is no platform {platform_id}. There are: {offered}.", returncode=2)
+        if not platform.is_active:
+            self.stdout.write(f"{_printable(platform)} is switched off (not active): nothing is sent or read.")
+
+    # --- the pass ---
+
+    def _sync(self, kinds: Sequence[SyncRun.Kind], platform_id: int | None) -> None:
+        try:
+            self._release(kinds, platform_id)
+            self._work(kinds, platform_id)
+        except KeyboardInterrupt:
+            self._summarize(kinds, platform_id)
+            raise CommandError(
+                "Stopped by Ctrl-C. What was not done stays due.", returncode=_STOPPED_BY_KEYBOARD
+            ) from None
+        except exceptions.ConfigurationError as error:
+            self._summarize(kinds, platform_id)
+            raise CommandError(redact(str(error))) from error
+        self._summarize(kinds, platform_id)
+        if self.troubles:
+            raise CommandError(" ".join(self.troubles))
+
+    def _release(self, kinds: Sequence[SyncRun.Kind], platform_id: int | None) -> None:
+        for kind in kinds:
+            try:
+                passes.release_night(kind, platform_id)
+            except exceptions.ConfigurationError:
+                raise
+            except Exception as error:  # whatever the tool's own SCORE_SOURCE raises
+                self._trouble(f'LTIAAS["SCORE_SOURCE"] ({settings.SCORE_SOURCE}) failed', error)
+
+    def _work(self, kinds: Sequence[SyncRun.Kind], platform_id: int | None) -> None:
+        on_terminal = self.stdout.isatty()
+        with progress.Progress(
+            progress.TextColumn("{task.description}"),
+            progress.BarColumn(),
+            progress.MofNCompleteColumn(),
+            progress.TimeElapsedColumn(),
+            console=console.Console(stderr=True),
+            disable=not on_terminal,
+            transient=True,
+        ) as bars:
+            shown: dict[str, progress.TaskID] = {}
+            for kind in kinds:
+                total = sum(due for due, _later in _forecast(kind, platform_id).values())
+                shown[kind] = bars.add_task(_UNITS[kind], total=total)
+            for pk in passes.visits(kinds, platform_id):
+                runs = self._visit(pk, kinds, lambda kind, done: bars.advance(shown[kind], done))
+                if not on_terminal:
+                    for run in runs:
+                        self.stdout.write(_line(run))
+
+    def _visit(self, platform_id: int, kinds: Sequence[SyncRun.Kind], report: passes.Progress) -> list[SyncRun]:
+        began = timezone.now()
+        runs: list[SyncRun] = []
+        try:
+            passes.work(platform_id, kinds, SyncRun.Trigger.COMMAND, report)
+        except exceptions.ConfigurationError:
+            raise
+        except Exception as error:  # what breaks one LMS's pass must not cost the others their night
+            self._trouble(f"The pass over platform {platform_id} broke off", error)
+        finally:
+            # From the database: a pass that broke off has left its run there and returned none.
+            mine = SyncRun.objects.filter(platform=platform_id, trigger=SyncRun.Trigger.COMMAND, started_at__gte=began)
+            runs += mine.select_related("platform").order_by("started_at")
+            self.runs += runs
+        return runs
+
+    def _trouble(self, what: str, error: Exception) -> None:
+        text = _printable(redact(f"{what} ({type(error).__name__}: {error})."))
+        self.troubles.append(text)
+        self.stdout.write(text)
+
+    # --- what is said of it ---
+
+    def _summarize(self, kinds: Sequence[SyncRun.Kind], platform_id: int | None) -> None:
+        if not self.runs:
+            self.stdout.write("Nothing was due that could be done now.")
+        for kind in kinds:
+            self._show_runs(kind, [run for run in self.runs if run.kind == kind])
+        for error in dict.fromkeys(f"{_name(run.platform)}: {run.error}" for run in self.runs if run.error):
+            self.stdout.write(_printable(error))
+        held_back = passes.held_back(kinds)
+        for platform in held_back if platform_id is None else held_back.filter(pk=platform_id):
+            self.stdout.write(f"Skipped {_name(platform)}: {_why_held_back(platform)}; its work stays due.")
+
+    def _show_runs(self, kind: SyncRun.Kind, runs: list[SyncRun]) -> None:
+        rows: dict[int | None, list[SyncRun]] = {}
+        for run in runs:
+            rows.setdefault(run.platform_id, []).append(run)
+        if not rows:
+            return
+        shown = self._table(str(kind.label).capitalize(), *_COUNTS[kind], "outcome", "seconds")
+        for same in rows.values():
+            counts = _sum_up(same)
+            outcomes = {run.get_outcome_display() for run in same}
+            outcome = outcomes.pop() if len(outcomes) == 1 else str(SyncRun.Outcome.PARTIAL.label)
+            numbers = (str(counts[name]) for name in _COUNTS[kind])
+            shown.add_row(Text(_name(same[0].platform)), *numbers, outcome, f"{sum(map(_seconds, same)):.1f}")
+        self._print(shown)
+
+    def _foretell(self, kinds: Sequence[SyncRun.Kind], platform_id: int | None) -> None:
+        self.stdout.write("Dry run: nothing is sent, read or changed.")
+        if settings.STOPPED:
+            self.stdout.write('LTIAAS["STOPPED"] is on: a real run would do nothing.')
+        for kind in kinds:
+            counts = _forecast(kind, platform_id)
+            due, later = (sum(pair[which] for pair in counts.values()) for which in (0, 1))
+            self.stdout.write(f"{kind.label}: {due} {_UNITS[kind]} due now, {later} more with the night.")
+            if kind == Kind.GRADES and settings.SCORE_SOURCE:
+                self.stdout.write(f"{settings.SCORE_SOURCE} would be asked for more.")
+            if counts:
+                shown = self._table(str(kind.label).capitalize(), "due now", "with the night")
+                platforms = Platform.objects.in_bulk(list(counts))
+                for pk, (now, then) in counts.items():
+                    shown.add_row(Text(_name(platforms.get(pk))), str(now), str(then))
+                self._print(shown)
+        held_back = passes.held_back(kinds)
+        for platform in held_back if platform_id is None else held_back.filter(pk=platform_id):
+            self.stdout.write(f"{_name(platform)} would be skipped: {_why_held_back(platform)}.")
+
+    def _table(self, title: str, *columns: str) -> table.Table:
+        shown = table.Table(box=box.SIMPLE_HEAD if self.stdout.isatty() else None, pad_edge=False)
+        shown.add_column(title)
+        for column in columns:
+            shown.add_column(column, justify="left" if column == "outcome" else "right", no_wrap=True)
+        return shown
+
+    def _print(self, shown: table.Table) -> None:
+        """Without colours; in a pipe as wide as it needs to be, so that nothing is cut."""
+        width = shutil.get_terminal_size().columns if self.stdout.isatty() else 10_000
+        paper = console.Console(file=io.StringIO(), width=width, color_system=None, force_terminal=False)
+        paper.print(shown)
+        text = paper.file.getvalue()  # type: ignore[attr-defined]
+        self.stdout.write("\n".join(line.rstrip() for line in text.splitlines()))
+
+
+def _forecast(kind: str, platform_id: int | None) -> dict[int, tuple[int, int]]:
+    return {pk: counts for pk, counts in passes.forecast(kind).items() if platform_id in (None, pk)}
+
+
+def _line(run: SyncRun) -> str:
+    counts = _sum_up([run])
+    said = ", ".join(f"{counts[name]} {name}" for name in _COUNTS[Kind(run.kind)] if counts[name])
+    said = said or run.get_outcome_display()
+    return f"{_name(run.platform)}: {run.get_kind_display()}: {said} ({_seconds(run):.1f} s)"
+
+
+def _sum_up(runs: Sequence[SyncRun]) -> Counter[str]:
+    total: Counter[str] = Counter()
+    for run in runs:
+        total.update(run.counts)
+    return total
+
+
+def _seconds(run: SyncRun) -> float:
+    return ((run.finished_at or timezone.now()) - run.started_at).total_seconds()
+
+
+def _name(platform: Platform | None) -> str:
+    return f"{platform.pk} {_printable(platform)}" if platform else "?"
+
+
+def _printable(what: object) -> str:
+    """An LMS names itself: control characters in a name would steer the operator's terminal."""
+    return "".join(character if character.isprintable() else "�" for character in str(what))
+
+
+def _why_held_back(platform: Platform) -> str:
+    if platform.lease_until is not None and platform.lease_until > timezone.now():
+        return "another worker is at it"
+    until = timezone.localtime(platform.paused_until) if platform.paused_until else timezone.localtime()
+    return f"paused until {until:%Y-%m-%d %H:%M:%S}" + (
+        f" ({_printable(platform.pause_reason)})" if platform.pause_reason else ""
+    )

@@ -112,6 +112,7 @@ if CELERY_BROKER_URL.startswith("filesystem:"):
         "data_folder_out": VAR_DIR("broker/messages"),
         "processed_folder": VAR_DIR("broker/processed"),
         "control_folder": VAR_DIR("broker/control"),
+        "polling_interval": 0.3,  # seconds between two looks into the folder
     }
 
 # -- a public site, inside other sites' frames -------------------------------------------------------------------------

@@ -17,7 +17,7 @@ def show(request: HttpRequest, template: str, context: dict[str, Any], status: i
     """Render one of our pages: never cached, and shown in the LMS's frame."""
     response = render(request, f"ltiaas_django/{template}", context, status=status)
     response.headers["Cache-Control"] = "no-store"
-    response.xframe_options_exempt = True  # type: ignore[attr-defined]
+    response.xframe_options_exempt = True
     return response
 
 
@@ -34,11 +34,13 @@ def launch_needed(request: HttpRequest, reason: str) -> HttpResponse:
         if launches:
             choices = [(launch, _same_page(request, launch)) for launch in launches]
             return show(request, "choose.html", {"title": _("Which activity?"), "choices": choices})
+    again = _("Please open the activity from your course again.")
+    not_yours = _("This page belongs to somebody else's launch, or your browser did not keep the sign-in.")
     messages = {
         "unnamed": _("This page opens only from an activity in your course. Please open the activity there."),
-        "unknown": _("This page belongs to a launch that is not known here any more. Please open the activity from your course again."),
-        "expired": _("This page was opened too long ago. Please open the activity from your course again."),
-        "not_yours": _("This page belongs to somebody else's launch, or your browser did not keep the sign-in. Nothing was saved. Please open the activity from your course again."),
+        "unknown": f"{_('This page belongs to a launch that is not known here any more.')} {again}",
+        "expired": f"{_('This page was opened too long ago.')} {again}",
+        "not_yours": f"{not_yours} {_('Nothing was saved.')} {again}",
     }
     return error(request, messages[reason], status=403, title=_("Please launch again"))
 

@@ -1,6 +1,6 @@
 """Entries for Celery beat. Imports neither models nor settings, so that a celery.py may import it early.
 
-    app.conf.beat_schedule = {**app.conf.beat_schedule, **schedules.nightly(grades=crontab(hour=2, minute=0))}
+app.conf.beat_schedule = {**app.conf.beat_schedule, **schedules.nightly(grades=crontab(hour=2, minute=0))}
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ def fingerprint(secret: str) -> str:
 
 def _sealing_keys() -> tuple[str, ...]:
     own = tuple(settings.SEALING_KEYS)
-    return own or (django_settings.SECRET_KEY, *django_settings.SECRET_KEY_FALLBACKS)
+    return own or tuple(map(str, (django_settings.SECRET_KEY, *django_settings.SECRET_KEY_FALLBACKS)))
 
 
 def _derive(key: str, purpose: bytes) -> bytes:

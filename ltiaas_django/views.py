@@ -6,7 +6,6 @@ import logging
 from typing import Any
 
 from django.core import signing
-from django.core.exceptions import ImproperlyConfigured
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.utils.cache import patch_vary_headers
@@ -208,7 +207,7 @@ def _take_ltik(request: HttpRequest) -> list[str]:
     given = query.pop("ltik", [])
     if given:
         query._mutable = False
-        request.GET = query
+        request.GET = query  # type: ignore[assignment]
         request.META["QUERY_STRING"] = query.urlencode()
         for name in ("RAW_URI", "REQUEST_URI", "HTTP_REFERER"):
             if name in request.META:

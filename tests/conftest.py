@@ -17,6 +17,8 @@ from tests.lms import lms  # noqa: F401  a fixture for every folder
 
 HERE = pathlib.Path(__file__).parent
 
+collect_ignore = ["email_users"]  # a project of its own, with settings of its own; its modules hold no tests
+
 # A failing example prints a line to repeat it with. No deadline: a busy machine is no bug.
 hypothesis.settings.register_profile("dev", deadline=None, print_blob=True, max_examples=50)
 hypothesis.settings.register_profile("ci", deadline=None, print_blob=True, max_examples=200)

@@ -40,7 +40,7 @@ class Lms:
         )
         return browser, launch
 
-    def grades(self, course: str = "course-101") -> dict[tuple[str, str], tuple[Any, str]]:
+    def grades(self, course: str = "course-101") -> dict[tuple[str, str], tuple[Any, Any]]:
         """What the gradebook holds: (person, line item's label) to (score, comment)."""
         labels = {
             item.id: item.label

@@ -7,7 +7,7 @@ import io
 import select
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -20,16 +20,8 @@ from example_project.demo.stage import ROOT, FolderRefused, Stage
 from example_project.demo.story import COURSE, StepFailed, Story
 
 
-def main(
-    arguments: Sequence[str] | None = None,
-    *,
-    environment: Mapping[str, str] | None = None,
-    before_stop: Callable[[Stage], None] | None = None,
-) -> int:
-    """Run the demo; returns its exit status.
-
-    `environment` changes the tool's and the worker's; `before_stop` is called while everything still runs.
-    """
+def main(arguments: Sequence[str] | None = None, *, environment: Mapping[str, str] | None = None) -> int:
+    """Run the demo, its processes with changes to their environment; returns the exit status."""
     options = _parser().parse_args(arguments)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # names in many scripts, and a terminal that may not know them
@@ -42,8 +34,6 @@ def main(
                 story = Story(stage, console)
                 story.set_up()
                 story.play()
-                if before_stop is not None:
-                    before_stop(stage)
                 if options.keep_going or _is_at_terminal():
                     _keep_going(story, console)
         except KeyboardInterrupt:

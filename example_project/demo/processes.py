@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 HOST = "127.0.0.1"
-GRACE = 8.0
-"""Seconds that a process has to end by itself before it is killed."""
+GRACE = 3.0
+"""Seconds that a process has to end by itself before it is killed. An idle Celery worker may want more than that, and
+has nothing to lose."""
 
 
 class ProcessFailed(Exception):
@@ -90,14 +91,17 @@ def wait_until(
     return True
 
 
-def free_port(wanted: int) -> int:
-    """The wanted port, or any other if it is taken."""
+def reserve_port(wanted: int) -> socket.socket:
+    """A socket on the wanted port, or on any other if it is taken; it listens, so that nobody else takes it."""
     for port in (wanted, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            with contextlib.suppress(OSError):
-                probe.bind((HOST, port))
-                return int(probe.getsockname()[1])
+        reserved = socket.socket()
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # the demo may have used it a moment ago
+        try:
+            reserved.bind((HOST, port))
+            reserved.listen()
+            return reserved
+        except OSError:
+            reserved.close()
     raise ProcessFailed("There is no free port on this machine.")
 
 

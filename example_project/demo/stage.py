@@ -7,6 +7,7 @@ import fcntl
 import os
 import secrets
 import shutil
+import socket
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -31,12 +32,21 @@ class FolderRefused(Exception):
 
 
 class Stage:
-    """What runs. `environment` changes the tool's and the worker's, so that a test can let something go wrong."""
+    """What runs. `environment` changes that of its processes: another broker, or something wrong on purpose.
 
-    def __init__(self, directory: Path, interrupts: Interrupts, environment: Mapping[str, str] | None = None) -> None:
+    `ports`: the sandbox's and the tool's, if nobody else has them; 0 takes any.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        interrupts: Interrupts,
+        environment: Mapping[str, str] | None = None,
+        ports: tuple[int, int] = (9800, 8000),
+    ) -> None:
         self.directory = directory.resolve()
-        self.sandbox_port = processes.free_port(9800)
-        self.tool_port = processes.free_port(8000)
+        self.sandbox_port, self.tool_port = ports
+        self._reserved: list[socket.socket] = []
         self.running: list[Process] = []
         self._interrupts = interrupts
         self._changes = dict(environment or {})
@@ -123,6 +133,7 @@ class Stage:
     def start_sandbox(self) -> Process:
         """The simulated LMS, with the LTIAAS API."""
         options = ["--port", str(self.sandbox_port), "--tool-url", self.launch_url, "--api-key", API_KEY]
+        self._reserved[0].close()
         process = self._start("sandbox", ["manage.py", "ltiaas_sandbox", *options])
         self._await_answer(process, f"{self.lms.url}/control/state/")
         return process
@@ -130,6 +141,7 @@ class Stage:
     def start_tool(self) -> Process:
         """The example project, as a developer runs it."""
         address = f"{HOST}:{self.tool_port}"
+        self._reserved[1].close()
         process = self._start("tool", ["manage.py", "runserver", "--noreload", address])
         self._await_answer(process, f"{self.tool_url}/")
         return process
@@ -148,12 +160,16 @@ class Stage:
         return self._start("beat", ["-m", "celery", "-A", "example_project", "beat", "--loglevel", "INFO"])
 
     def __enter__(self) -> Self:
+        self._reserved = [processes.reserve_port(port) for port in (self.sandbox_port, self.tool_port)]
+        self.sandbox_port, self.tool_port = (int(reserved.getsockname()[1]) for reserved in self._reserved)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._end(self.running)
+        for reserved in self._reserved:
+            reserved.close()
 
     def _start(self, name: str, arguments: Sequence[str]) -> Process:
         with self._interrupts.held():

@@ -89,7 +89,8 @@ class Story:
         with self._step("Start the tool", "tool"):
             self._tell_process(stage.start_tool(), stage.tool_url)
         with self._step("Start a Celery worker, and Celery beat", "worker", "beat"):
-            self._tell_process(stage.start_worker(), "worker, with messages in a folder")
+            broker = stage.environment["CELERY_BROKER_URL"].partition(":")[0]
+            self._tell_process(stage.start_worker(), f"worker, messages by {broker}")
             self._tell_process(stage.start_beat(), "beat")
 
     def play(self) -> None:

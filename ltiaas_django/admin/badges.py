@@ -83,7 +83,7 @@ def of_score(score: OutgoingScore) -> str:
     context = score.line_item.context
     if score.state == State.SENT:
         if score.unconfirmed:
-            return cells.badge("warn", _("sent, unconfirmed: %(parts)s") % {"parts": score.unconfirmed})
+            return cells.badge("warn", _("sent, unconfirmed"), score.unconfirmed)
         return cells.badge("good", _("sent"))
     if not (context.is_active and context.platform.is_active):
         return cells.badge("idle", _("stopped"))

@@ -17,6 +17,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 from django.utils.timesince import timesince, timeuntil
 from django.utils.translation import gettext as _
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 Tone = Literal["good", "busy", "warn", "bad", "idle"]
 NOTHING = "–"
+_CLIPPED = 70  # characters of an error in a list; the title has the rest
 
 
 def badge(tone: Tone, text: StrOrPromise, title: str = "") -> SafeString:
@@ -47,6 +49,20 @@ def ago(at: datetime | None) -> SafeString:
     return format_html('<time datetime="{}" title="{}">{}</time>', local.isoformat(), exact, text)
 
 
+def below(first: StrOrPromise, second: StrOrPromise) -> SafeString:
+    """Two lines, the second one small; one line if there is nothing to say in the second."""
+    if not second:
+        return format_html("{}", first)
+    return format_html('{}<span class="lti-second">{}</span>', first, second)
+
+
+def clipped(text: str) -> SafeString:
+    """The start of a long text, with all of it in the title."""
+    if not text:
+        return format_html("{}", NOTHING)
+    return format_html('<span class="lti-clipped" title="{}">{}</span>', text, Truncator(text).chars(_CLIPPED))
+
+
 def join(*parts: StrOrPromise) -> SafeString:
     """Parts side by side."""
     return format_html_join(" ", "{}", ((part,) for part in parts))
@@ -65,16 +81,18 @@ def since(field: str, label: StrOrPromise) -> Callable[[Any], str]:
 
 
 def duration(span: timedelta) -> str:
-    """A length of time as a stopwatch shows it.
+    r"""A length of time as a stopwatch shows it.
 
     >>> duration(timedelta(seconds=3.21)), duration(timedelta(minutes=4, seconds=5)), duration(timedelta(hours=2))
-    ('3.2 s', '4:05 min', '2:00 h')
+    ('3.2\xa0s', '4:05\xa0min', '2:00\xa0h')
     """
     seconds = span.total_seconds()
     if seconds < 60:
-        return f"{seconds:.1f} s"
+        return f"{seconds:.1f}\N{NO-BREAK SPACE}s"
     minutes, seconds = divmod(int(seconds), 60)
-    return f"{minutes}:{seconds:02d} min" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d} h"
+    if minutes < 60:
+        return f"{minutes}:{seconds:02d}\N{NO-BREAK SPACE}min"
+    return f"{minutes // 60}:{minutes % 60:02d}\N{NO-BREAK SPACE}h"
 
 
 def points(amount: Decimal) -> str:
@@ -90,6 +108,12 @@ def list_url(site: admin.AdminSite, model: type[models.Model], **query: object) 
     """The list of a model's rows, filtered."""
     url = reverse(f"admin:{model._meta.label_lower.replace('.', '_')}_changelist", current_app=site.name)
     return f"{url}?{urlencode(query)}" if query else url
+
+
+def row_link(site: admin.AdminSite, row: models.Model) -> SafeString:
+    """A row's name, leading to its page."""
+    name = f"admin:{row._meta.label_lower.replace('.', '_')}_change"
+    return format_html('<a href="{}">{}</a>', reverse(name, args=[row.pk], current_app=site.name), row)
 
 
 def count_link(count: int, url: str) -> SafeString:

@@ -97,8 +97,8 @@ class ContextAdmin(rows.RowAdmin[Context]):
 
     change_form_template = "admin/ltiaas_django/context/change_form.html"
     list_display = [
-        "__str__", "platform", "switch", cells.since("launched_at", _("last launch")), "roster",
-        cells.since("roster_synced_at", _("roster last read")), "keys", "open_scores",
+        "course", "switch", cells.since("launched_at", _("last launch")), "roster", "keys",
+        "open_scores",
     ]  # fmt: skip
     list_filter = [RosterFilter, KeysFilter, OpenScoresFilter, "is_active", filters.PlatformFilter]
     list_select_related = ["platform"]
@@ -140,15 +140,20 @@ class ContextAdmin(rows.RowAdmin[Context]):
             )
         )
 
+    @admin.display(description=_("course"), ordering="title")
+    def course(self, context: Context) -> str:
+        return cells.below(str(context), str(context.platform))
+
     @admin.display(description=_("state"), ordering="is_active")
     def switch(self, context: Context) -> str:
         if context.is_active and context.platform.is_active:
             return cells.badge("good", _("active"))
         return cells.badge("bad", _("stopped") if context.platform.is_active else _("platform stopped"))
 
-    @admin.display(description=_("roster"))
+    @admin.display(description=_("roster, last read"), ordering="roster_synced_at")
     def roster(self, context: Any) -> str:
-        return badges.of_roster(context)
+        read_at = cells.ago(context.roster_synced_at) if context.roster_synced_at else ""
+        return cells.below(badges.of_roster(context), read_at)
 
     @admin.display(description=_("keys"), ordering="counted_refused")
     def keys(self, context: Any) -> str:

@@ -26,7 +26,7 @@ class Glance:
     keys: str
     key_used: str
     runs: list[tuple[str, str, str]]
-    """Of the platform's last runs: name, badge and how long ago."""
+    """Of the platform's last runs: kind, badge and how long ago."""
     links: list[tuple[str, str]]
 
 
@@ -46,7 +46,7 @@ def look_at(site: admin.AdminSite, context: Context) -> Glance:
         scores=_scores(site, context),
         keys=badges.of_keys(keys["healthy"], keys["refused"]),
         key_used=cells.ago(keys["used_at"]),
-        runs=[(str(run), badges.of_run(run), cells.ago(run.started_at)) for run in runs],
+        runs=[(run.get_kind_display(), badges.of_run(run), cells.ago(run.started_at)) for run in runs],
         links=[
             (str(model._meta.verbose_name_plural), cells.list_url(site, model, course=context.pk)) for model in lists
         ],

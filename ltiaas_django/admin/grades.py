@@ -110,9 +110,8 @@ class OutgoingScoreAdmin(rows.RowAdmin[OutgoingScore]):
     """The outbox and what has left it."""
 
     list_display = [
-        "lti_user", "line_item", "course", "amount", "delivery", "last_error_code",
-        cells.since("recorded_at", _("recorded")), cells.since("attempted_at", _("last attempt")),
-        cells.since("due_at", _("due")), cells.since("sent_at", _("sent")),
+        "lti_user", "place", "amount", "delivery", cells.since("due_at", _("due")),
+        cells.since("attempted_at", _("last attempt")),
     ]  # fmt: skip
     list_filter = [DeliveryFilter, "grading_progress", ScoreCourseFilter, ScorePlatformFilter]
     list_select_related = ["lti_user", "line_item__resource_link", "line_item__context__platform"]
@@ -131,19 +130,25 @@ class OutgoingScoreAdmin(rows.RowAdmin[OutgoingScore]):
         (_("Failures and unknown outcomes, newest first"), {"fields": ["past_attempts"]}),
     ]  # fmt: skip
 
-    @admin.display(description=_("course"), ordering="line_item__context__title")
+    @admin.display(description=_("line item and course"), ordering="line_item__context__title")
+    def place(self, score: OutgoingScore) -> str:
+        return cells.below(str(score.line_item), str(score.line_item.context))
+
+    @admin.display(description=_("course"))
     def course(self, score: OutgoingScore) -> str:
-        return str(score.line_item.context)
+        return cells.row_link(self.admin_site, score.line_item.context)
 
     @admin.display(description=_("score"), ordering="given")
     def amount(self, score: OutgoingScore) -> str:
         if score.given is None or score.maximum is None:
             return str(_("cleared"))
-        return f"{cells.points(score.given)} / {cells.points(score.maximum)}"
+        return f"{cells.points(score.given)}\N{NO-BREAK SPACE}/\N{NO-BREAK SPACE}{cells.points(score.maximum)}"
 
     @admin.display(description=_("delivery"), ordering="state")
     def delivery(self, score: OutgoingScore) -> str:
-        return badges.of_score(score)
+        if score.state == State.SENT:
+            return cells.below(badges.of_score(score), cells.join(score.unconfirmed, cells.ago(score.sent_at)))
+        return cells.below(badges.of_score(score), score.last_error_code)
 
     @admin.display(description=_("history"))
     def past_attempts(self, score: OutgoingScore) -> str:

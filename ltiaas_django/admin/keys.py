@@ -30,9 +30,8 @@ class ServiceKeyAdmin(rows.RowAdmin[ServiceKey]):
     """Which keys work, and since when the others do not."""
 
     list_display = [
-        "fingerprint", "health", "context", "resource_link", "offers_grades", "offers_roster",
-        cells.since("refreshed_at", _("brought")), cells.since("used_at", _("last used")),
-        cells.since("refused_at", _("refused")), "last_error",
+        "key", "health", "place",
+        cells.since("refreshed_at", _("brought")), cells.since("used_at", _("last used")), "error",
     ]  # fmt: skip
     list_filter = [HealthFilter, "offers_grades", "offers_roster", filters.CourseFilter, filters.CoursePlatformFilter]
     list_select_related = ["context", "resource_link"]
@@ -47,7 +46,20 @@ class ServiceKeyAdmin(rows.RowAdmin[ServiceKey]):
 
     @admin.display(description=_("health"), ordering="refused_at")
     def health(self, key: ServiceKey) -> str:
-        return badges.of_key(key)
+        return cells.below(badges.of_key(key), cells.ago(key.refused_at) if key.refused_at else "")
+
+    @admin.display(description=_("activity and course"), ordering="context__title")
+    def place(self, key: ServiceKey) -> str:
+        return cells.below(str(key.resource_link or _("(no activity)")), str(key.context))
+
+    @admin.display(description=_("key, and what it offers"), ordering="fingerprint")
+    def key(self, key: ServiceKey) -> str:
+        names = [(_("grades"), key.offers_grades), (_("roster"), key.offers_roster)]
+        return cells.below(key.fingerprint, ", ".join(str(name) for name, is_offered in names if is_offered))
+
+    @admin.display(description=_("last error"), ordering="last_error")
+    def error(self, key: ServiceKey) -> str:
+        return cells.clipped(key.last_error)
 
     @admin.action(description=_("Mark as refused"), permissions=["change"])
     @rows.ask_first(_("These keys are not used again until a launch brings new ones. Mark them as refused?"))

@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
@@ -65,7 +66,6 @@ class PlatformAdmin(rows.RowAdmin[Platform]):
 
     list_display = [
         "__str__", "product_family", "state", "course_count", "open_scores", "refused_keys", "failing_rosters",
-        cells.since("created_at", _("first launch")),
     ]  # fmt: skip
     list_filter = [PlatformStateFilter, "link_by_email", "product_family"]
     search_fields = ["name", "issuer", "client_id", "ltiaas_id", "guid", "product_family"]
@@ -117,7 +117,7 @@ class PlatformAdmin(rows.RowAdmin[Platform]):
             return cells.badge("bad", _("stopped"))
         if platform.paused_until is not None and platform.paused_until > timezone.now():
             pause = cells.badge("warn", _("paused"), platform.pause_reason)
-            return cells.join(pause, cells.ago(platform.paused_until))
+            return cells.below(pause, format_html(str(_("goes on {}")), cells.ago(platform.paused_until)))
         return cells.badge("good", _("active"))
 
     def _link(self, platform: Any, model: type[Any], count: str, **query: str) -> str:

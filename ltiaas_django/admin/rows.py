@@ -111,9 +111,8 @@ class RowAdmin(ModelAdmin[Row]):
         ahead = list(paths)
         while ahead:
             model = ahead.pop(0)
-            for relation in model._meta.get_fields(include_hidden=True):
-                points_here = relation.auto_created and not relation.concrete and not relation.many_to_many
-                if not points_here or relation.related_model in paths:
+            for relation in _relations_to(model):
+                if relation.related_model in paths:
                     continue
                 path = f"{relation.field.name}{paths[model]}"
                 yield relation, relation.related_model._base_manager.filter(**{f"{path}__in": pks})
@@ -133,6 +132,12 @@ class RowAdmin(ModelAdmin[Row]):
     def log(self, request: HttpRequest, rows: Iterable[Row], what: str) -> None:
         """Leave a line in the history of each row, so that the next operator sees who did it."""
         LogEntry.objects.log_actions(request.user.pk, rows, CHANGE, change_message=what)  # type: ignore[arg-type]
+
+
+def _relations_to(model: type[models.Model]) -> list[Any]:
+    """Foreign keys that point to the model, those without a name on this side too."""
+    relations = model._meta.get_fields(include_hidden=True)
+    return [one for one in relations if one.auto_created and not one.concrete and not one.many_to_many]
 
 
 def switch(model_admin: RowAdmin[Any], request: HttpRequest, queryset: QuerySet[Any], *, is_active: bool) -> None:

@@ -45,7 +45,7 @@ class SyncRunAdmin(rows.RowAdmin[SyncRun]):
     """The log of passes."""
 
     list_display = [
-        cells.since("started_at", _("started")), "kind", "platform", "trigger", "ended", "took", "summary", "error",
+        cells.since("started_at", _("started")), "what", "platform", "ended", "took", "summary", "why",
     ]  # fmt: skip
     list_filter = [OutcomeFilter, "kind", "trigger", filters.PlatformFilter]
     list_select_related = ["platform"]
@@ -58,6 +58,14 @@ class SyncRunAdmin(rows.RowAdmin[SyncRun]):
     def ended(self, run: SyncRun) -> str:
         return badges.of_run(run)
 
+    @admin.display(description=_("kind, trigger"), ordering="kind")
+    def what(self, run: SyncRun) -> str:
+        return cells.below(run.get_kind_display(), run.get_trigger_display())
+
+    @admin.display(description=_("error"), ordering="error")
+    def why(self, run: SyncRun) -> str:
+        return cells.clipped(run.error)
+
     @admin.display(description=_("took"))
     def took(self, run: SyncRun) -> str:
         if run.finished_at is None:
@@ -67,4 +75,5 @@ class SyncRunAdmin(rows.RowAdmin[SyncRun]):
     @admin.display(description=_("counts"))
     def summary(self, run: SyncRun) -> str:
         counts = run.counts if isinstance(run.counts, dict) else {}
-        return ", ".join(f"{name} {number}" for name, number in counts.items() if number) or cells.NOTHING
+        done = [f"{name}\N{NO-BREAK SPACE}{number}" for name, number in counts.items() if number]
+        return ", ".join(done) or cells.NOTHING

@@ -18,9 +18,9 @@ class ServiceConnection(abc.ABC):
     """The services of one context, at any time: opened with a stored key."""
 
     @abc.abstractmethod
-    def members(self, *, page_size: int | None = None, role: str = "", resource_link_id: str = "") -> Iterator[
-        list[data.Member]
-    ]:
+    def members(
+        self, *, page_size: int | None = None, role: str = "", resource_link_id: str = ""
+    ) -> Iterator[list[data.Member]]:
         """The roster, page by page, each fetched when it is asked for (NRPS 2.0, section 2.4).
 
         Only a caller that has reached the end has seen everybody.

@@ -156,15 +156,9 @@ class OutgoingScore(models.Model):
         ]
         indexes = [
             # The outbox is small beside the history: only what is open is indexed by when it is due.
-            models.Index(
-                fields=["due_at"], name="ltiaas_score_due", condition=Q(state__in=["due", "unknown"])
-            ),
-            models.Index(
-                fields=["lease_until"], name="ltiaas_score_leased", condition=Q(state="sending")
-            ),
-            models.Index(
-                fields=["line_item"], name="ltiaas_score_open", condition=~Q(state="sent")
-            ),
+            models.Index(fields=["due_at"], name="ltiaas_score_due", condition=Q(state__in=["due", "unknown"])),
+            models.Index(fields=["lease_until"], name="ltiaas_score_leased", condition=Q(state="sending")),
+            models.Index(fields=["line_item"], name="ltiaas_score_open", condition=~Q(state="sent")),
         ]
 
     def __str__(self) -> str:

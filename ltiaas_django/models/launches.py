@@ -49,9 +49,7 @@ class Launch(models.Model):
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.CASCADE, related_name="lti_launches", verbose_name=_("Django user")
     )
-    context = models.ForeignKey(
-        Context, models.CASCADE, null=True, related_name="launches", verbose_name=_("context")
-    )
+    context = models.ForeignKey(Context, models.CASCADE, null=True, related_name="launches", verbose_name=_("context"))
     resource_link = models.ForeignKey(
         ResourceLink, models.CASCADE, null=True, related_name="launches", verbose_name=_("resource link")
     )

@@ -31,7 +31,7 @@ class Platform(models.Model):
     connection_kind = models.CharField(
         _("connection"), max_length=16, choices=ConnectionKind, default=ConnectionKind.LTIAAS, editable=False
     )
-    ltiaas_id = models.CharField(_("LTIAAS id"), max_length=LTI_ID_LENGTH, unique=True, null=True)
+    ltiaas_id = models.CharField(_("LTIAAS id"), max_length=LTI_ID_LENGTH, unique=True, null=True)  # noqa: DJ001  null for other kinds
     issuer = models.CharField(_("issuer"), max_length=2000, blank=True)
     client_id = models.CharField(_("client id"), max_length=255, blank=True)
     name = models.CharField(_("name"), max_length=255, blank=True)

@@ -19,7 +19,7 @@ import logging
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -296,18 +296,25 @@ class _Pass:
         return _Outcome(job, accepted=True)
 
     def _gather(self, pending: set[Future[_Outcome | None]]) -> None:
-        while pending:
-            done, pending = wait(pending, timeout=_FLUSH_SECONDS, return_when=FIRST_COMPLETED)
-            for future in done:
-                outcome = future.result()
-                if outcome is not None:
-                    self._settle(outcome)
-            if len(self.outcomes) >= _FLUSH_COUNT or time.monotonic() - self.flushed_at >= _FLUSH_SECONDS:
-                self._flush()
-            if not self.lease.renew():
-                for future in pending:
-                    future.cancel()
-                pending = {future for future in pending if not future.cancelled()}
+        try:
+            while pending:
+                done, pending = wait(pending, timeout=_FLUSH_SECONDS, return_when=FIRST_COMPLETED)
+                self._settle_all(done)
+                if len(self.outcomes) >= _FLUSH_COUNT or time.monotonic() - self.flushed_at >= _FLUSH_SECONDS:
+                    self._flush()
+                if not self.lease.renew():
+                    pending = {future for future in pending if not future.cancel()}
+        except BaseException:  # Ctrl-C, or the database has gone
+            # Nothing more may go out for rows that are about to be released; what is on the wire is waited for.
+            self.lease.is_over = True
+            self._settle_all(wait({future for future in pending if not future.cancel()}).done)
+            raise
+
+    def _settle_all(self, done: Iterable[Future[_Outcome | None]]) -> None:
+        for future in done:
+            outcome = future.result()
+            if outcome is not None:
+                self._settle(outcome)
 
     # --- recording ---
 
@@ -386,8 +393,7 @@ class _Pass:
             )
 
     def _record_failed(self, outcome: _Outcome, row: OutgoingScore) -> None:
-        error, revision = outcome.error, outcome.job.row.revision
-        assert error is not None
+        error, revision = outcome.error or exceptions.LtiError("no outcome"), outcome.job.row.revision
         verdict = judge(error, row.attempts)
         _attempts([(row.pk, revision, verdict.outcome, verdict.code, str(error))])
         if row.lease_token != self.lease.token:
@@ -419,9 +425,7 @@ class _Pass:
         self.counts[name] += 1
         parked = row.state == State.PARKED
         transaction.on_commit(
-            lambda: signals.score_failed.send(
-                OutgoingScore, score_id=row.pk, error_code=verdict.code, parked=parked
-            )
+            lambda: signals.score_failed.send(OutgoingScore, score_id=row.pk, error_code=verdict.code, parked=parked)
         )
 
 

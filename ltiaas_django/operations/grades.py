@@ -192,7 +192,7 @@ def _people(records: Sequence[ScoreRecord]) -> dict[tuple[int, str, Any], LtiUse
     people: dict[tuple[int, str, Any], LtiUser] = {}
     ask: dict[int, set[Any]] = {}
     for record in records:
-        platform_id, kind, pk = key = _person_key(record)
+        platform_id, _kind, pk = key = _person_key(record)
         if isinstance(record.user, LtiUser):
             if record.user.platform_id != platform_id:
                 raise exceptions.UnknownPerson(f"LTI user #{pk} belongs to another platform than the activity.")
@@ -222,9 +222,7 @@ def _write(
     now, due_at = timezone.now(), _first_due()
     if missing:
         fresh = [
-            OutgoingScore(
-                line_item=line_item, lti_user_id=person, recorded_at=now, due_at=due_at, **wanted[person]
-            )
+            OutgoingScore(line_item=line_item, lti_user_id=person, recorded_at=now, due_at=due_at, **wanted[person])
             for person in missing
         ]
         OutgoingScore.objects.bulk_create(fresh, ignore_conflicts=True)
@@ -343,7 +341,7 @@ def delivery(resource_link: ResourceLink, *, user: AbstractBaseUser | LtiUser | 
     if isinstance(user, LtiUser):
         rows = rows.filter(lti_user=user)
     elif user is not None:
-        rows = rows.filter(lti_user__user=user)
+        rows = rows.filter(lti_user__user=user.pk)
     return [_delivery_of(row) for row in rows.order_by("lti_user__name", "pk")]
 
 
@@ -357,7 +355,10 @@ def _delivery_of(row: OutgoingScore) -> Delivery:
     elif row.state == State.PARKED:
         state, since, why = "parked", row.attempted_at or row.recorded_at, row.last_error
     elif row.state == State.WAITING:
-        state, why = "failed", _("The LMS no longer accepts the stored key; the next launch of this course brings a new one.")
+        state, why = (
+            "failed",
+            _("The LMS no longer accepts the stored key; the next launch of this course brings a new one."),
+        )
     elif row.attempts:
         state, why = "failed", row.last_error
     else:

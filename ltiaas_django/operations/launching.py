@@ -58,14 +58,20 @@ def fetch_id_token(ltik: str) -> data.IdToken:
     except exceptions.Refused as error:
         if connecting.api_key_is_refused():
             raise exceptions.LaunchUnavailable(
-                _("This tool is not set up correctly: LTIAAS does not accept its API key. Please tell the people who run it.")
+                _(
+                    "This tool is not set up correctly: LTIAAS does not accept its API key. "
+                    "Please tell the people who run it."
+                )
             ) from error
         raise exceptions.LaunchExpired(
             _("This launch has expired or is not known. Please open the activity from your course again.")
         ) from error
     except exceptions.InvalidResponse as error:
         raise exceptions.LaunchUnavailable(
-            _("Your learning platform's launch data could not be read (%(detail)s). Please tell the people who run this tool.")
+            _(
+                "Your learning platform's launch data could not be read (%(detail)s). "
+                "Please tell the people who run this tool."
+            )
             % {"detail": error.detail}
         ) from error
     except exceptions.ApiError as error:
@@ -80,7 +86,7 @@ def get_started(ltik: str) -> Launch | None:
 
 
 def may_start_anew(launch: Launch) -> bool:
-    """Whether the same ltik may start this launch once more: its cookie has not come back, and the minute is not over."""
+    """Whether its ltik may start this launch once more: its cookie has not come back, and the minute is not over."""
     return launch.claimed_at is None and timezone.now() - launch.created_at <= GRACE
 
 
@@ -109,7 +115,7 @@ def record_launch(id_token: data.IdToken, ltik: str, *, framed: bool) -> tuple[L
     user = sso.policy().user_for(rows.lti_user, id_token)
     launch = Launch(
         lti_user=rows.lti_user,
-        user=user,
+        user_id=user.pk,
         context=rows.context,
         resource_link=link,
         type=id_token.launch.type.value,
@@ -187,9 +193,13 @@ def _link_rows(
     wanted = id_token.launch.resource_link
     if wanted is None:
         return None, ServiceKey.objects.filter(context=context, resource_link=None).first(), None
-    link = ResourceLink.objects.filter(context=context, lti_id=wanted.lti_id).prefetch_related(
-        "service_keys", models.Prefetch("line_items", LineItem.objects.filter(tag="", resource_id=""))
-    ).first()
+    link = (
+        ResourceLink.objects.filter(context=context, lti_id=wanted.lti_id)
+        .prefetch_related(
+            "service_keys", models.Prefetch("line_items", LineItem.objects.filter(tag="", resource_id=""))
+        )
+        .first()
+    )
     if link is None:
         link, _created = ResourceLink.objects.get_or_create(
             context=context, lti_id=wanted.lti_id, defaults={"title": wanted.title, "description": wanted.description}
@@ -276,18 +286,16 @@ def _roster_is_stale(context: Context) -> bool:
     return is_old and (tried is None or now - tried > _ROSTER_PATIENCE)
 
 
-def _keep_key(
-    context: Context, link: ResourceLink | None, key: ServiceKey | None, services: data.Services
-) -> None:
+def _keep_key(context: Context, link: ResourceLink | None, key: ServiceKey | None, services: data.Services) -> None:
     """Replace the stored key of this place; what waited for a healthy key is due again."""
     if not services.service_key:
         return
-    key = key or ServiceKey(context=context, resource_link=link)
-    brings_health = key.pk is None or not key.is_healthy
+    is_new, key = key is None, key or ServiceKey(context=context, resource_link=link)
+    brings_health = is_new or not key.is_healthy
     key.put(services.service_key)
     key.offers_roster, key.offers_grades = services.offers_roster, services.offers_grades
     key.refreshed_at, key.refused_at, key.last_error = timezone.now(), None, ""
-    if key.pk is None:
+    if is_new:
         try:
             with transaction.atomic():
                 key.save(force_insert=True)
@@ -297,9 +305,9 @@ def _keep_key(
     else:
         key.save(force_update=True)
     if brings_health:
-        woken = OutgoingScore.objects.filter(
-            line_item__context=context, state=OutgoingScore.State.WAITING
-        ).update(state=OutgoingScore.State.DUE, due_at=timezone.now(), attempts=0)
+        woken = OutgoingScore.objects.filter(line_item__context=context, state=OutgoingScore.State.WAITING).update(
+            state=OutgoingScore.State.DUE, due_at=timezone.now(), attempts=0
+        )
         if woken:
             waking.wake_on_commit(context.platform_id, [SyncRun.Kind.GRADES], SyncRun.Trigger.LAUNCH)
 
@@ -331,18 +339,15 @@ def find_launch(launch_id: str, user: AbstractBaseUser | AnonymousUser) -> Launc
         wanted = uuid.UUID(launch_id)
     except ValueError:
         return AbsentLaunch("unknown")
-    launch = (
-        Launch.objects.select_related("lti_user", "context__platform", "resource_link").filter(pk=wanted).first()
-    )
+    launch = Launch.objects.select_related("lti_user", "context__platform", "resource_link").filter(pk=wanted).first()
     if launch is None:
         return AbsentLaunch("unknown")
     if not user.is_authenticated or launch.user_id != user.pk:
         return AbsentLaunch("not_yours")
     if not launch.is_live:
         return AbsentLaunch("expired")
-    launch.user = user
-    if launch.resource_link is not None:
-        launch.resource_link.context = launch.context
+    if launch.resource_link is not None and launch.context is not None:
+        launch.resource_link.context = launch.context  # the same row, read once
     claim(launch)
     return launch
 
@@ -352,7 +357,7 @@ def live_launches(user: AbstractBaseUser | AnonymousUser) -> list[Launch]:
     if not user.is_authenticated:
         return []
     newest: dict[tuple[int | None, int | None, str], Launch] = {}
-    rows = Launch.objects.live().filter(user=user).select_related("context", "resource_link").order_by("-created_at")
+    rows = Launch.objects.live().filter(user=user.pk).select_related("context", "resource_link").order_by("-created_at")
     for launch in rows[:200]:
         newest.setdefault((launch.context_id, launch.resource_link_id, launch.type), launch)
     return list(newest.values())

@@ -79,9 +79,9 @@ def request_roster(context: Context, trigger: str = Trigger.ADMIN) -> None:
 
 def request_scores(context: Context, trigger: str = Trigger.ADMIN) -> None:
     """Have the open scores of this course sent as soon as a worker is free, those that wait for the night too."""
-    OutgoingScore.objects.filter(
-        line_item__context=context, state__in=OutgoingScore.ACTIONABLE
-    ).update(due_at=timezone.now())
+    OutgoingScore.objects.filter(line_item__context=context, state__in=OutgoingScore.ACTIONABLE).update(
+        due_at=timezone.now()
+    )
     waking.wake_on_commit(context.platform_id, [Kind.GRADES], trigger)
 
 
@@ -142,9 +142,7 @@ def _due_contexts() -> QuerySet[Context]:
     return Context.objects.filter(roster_due_at__lte=timezone.now(), is_active=True, platform__is_active=True)
 
 
-def work(
-    platform_id: int, kinds: Collection[str], trigger: str, progress: Progress | None = None
-) -> list[SyncRun]:
+def work(platform_id: int, kinds: Collection[str], trigger: str, progress: Progress | None = None) -> list[SyncRun]:
     """Do what is due on one platform, under its lease; returns the runs, none if another worker is at it.
 
     Raises ConfigurationError if our API key is refused; the run's row says so too.

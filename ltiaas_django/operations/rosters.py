@@ -97,7 +97,9 @@ def _fetch(context: Context, lease: leases.Lease) -> dict[str, data.Member]:
             return members
         except (exceptions.Refused, exceptions.SealError) as error:
             refused = error  # noted by `using`; a sibling may do
-    raise refused or exceptions.ServiceNotOffered("No healthy service key offers the roster; the next launch brings one.")
+    raise refused or exceptions.ServiceNotOffered(
+        "No healthy service key offers the roster; the next launch brings one."
+    )
 
 
 def _add_page(members: dict[str, data.Member], page: Iterable[data.Member]) -> None:

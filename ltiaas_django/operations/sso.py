@@ -31,10 +31,10 @@ class SsoPolicy:
 
     def user_for(self, lti_user: LtiUser, id_token: data.IdToken) -> AbstractBaseUser:
         """The user to sign in. Called inside the launch's transaction. Raises SsoRefused to turn the person away."""
-        user = lti_user.user
+        user: AbstractBaseUser | None = lti_user.user
         if user is None:
             user = self.link(lti_user, id_token) or self.provision(lti_user, id_token)
-            lti_user.user = user
+            lti_user.user_id = user.pk
             lti_user.save(update_fields=["user"])
         self.check(user)
         return user
@@ -48,7 +48,9 @@ class SsoPolicy:
         if not (lti_user.platform.link_by_email and id_token.user.email):
             return None
         model = auth.get_user_model()
-        same = list(model._default_manager.filter(**{f"{model.get_email_field_name()}__iexact": id_token.user.email})[:2])
+        same = list(
+            model._default_manager.filter(**{f"{model.get_email_field_name()}__iexact": id_token.user.email})[:2]
+        )
         if len(same) != 1:
             return None
         [user] = same
@@ -85,7 +87,9 @@ class SsoPolicy:
     def check(self, user: AbstractBaseUser) -> None:
         """Raises SsoRefused if the user must not be signed in."""
         if not user.is_active:
-            raise exceptions.SsoRefused(_("This account has been switched off. Please ask the people who run this tool."))
+            raise exceptions.SsoRefused(
+                _("This account has been switched off. Please ask the people who run this tool.")
+            )
 
     def backend(self) -> str:
         """Dotted path of the authentication backend that the session is kept under."""
@@ -102,21 +106,26 @@ def _set_if_it_fits(user: AbstractBaseUser, name: str, value: str) -> None:
         return
     if not isinstance(field, models.Field):
         return
+    username_field = auth.get_user_model().USERNAME_FIELD
     value = value[: field.max_length] if field.max_length else value
-    if field.unique and name != user.USERNAME_FIELD:
+    if field.unique and name != username_field:
         # Somebody else may hold the address already, and a blank one can be held once only.
         taken = not value or type(user)._default_manager.filter(**{name: value}).exists()
         if taken:
             if field.null:
                 return
-            value = f"{getattr(user, user.USERNAME_FIELD)}@{_NO_MAIL_HOST}"
+            value = f"{getattr(user, username_field)}@{_NO_MAIL_HOST}"
     setattr(user, name, value)
 
 
 def policy() -> SsoPolicy:
     """The policy that the settings name."""
-    found: Any = import_string(settings.SSO_POLICY)()
-    assert isinstance(found, SsoPolicy), "checked by ltiaas.E005"
+    try:
+        found: Any = import_string(settings.SSO_POLICY)()
+    except (ImportError, TypeError) as error:
+        raise exceptions.ConfigurationError(f'LTIAAS["SSO_POLICY"] cannot be used: {error}') from error
+    if not isinstance(found, SsoPolicy):
+        raise exceptions.ConfigurationError('LTIAAS["SSO_POLICY"] must name a subclass of SsoPolicy.')
     return found
 
 

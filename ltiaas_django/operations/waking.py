@@ -18,7 +18,7 @@ def wake(platform_id: int, kinds: Sequence[str], trigger: str) -> None:
     """Send the hint now. A broker that cannot be reached is logged: the work is in the database all the same."""
     try:
         current_app.send_task(WORK_TASK, args=[platform_id, list(kinds), trigger], retry=False)
-    except Exception as error:  # noqa: BLE001  every broker's client has errors of its own, and none may fail a launch
+    except Exception as error:
         logger.warning("No worker could be told of platform %s (%s); the next tick will.", platform_id, error)
 
 

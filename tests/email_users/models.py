@@ -19,7 +19,7 @@ class Person(AbstractBaseUser):
     USERNAME_FIELD = "email"
     EMAIL_FIELD = "email"
 
-    objects: BaseUserManager[Person] = BaseUserManager()
+    objects = BaseUserManager()  # type: ignore[var-annotated]
 
     def __str__(self) -> str:
         return self.email

@@ -53,11 +53,15 @@ def test_a_launch_signs_the_person_in_and_remembers_where_from(lms: Lms) -> None
     assert response.status_code == 200
     assert "Zoë Müller-Łukasiewicz" in response.content.decode()
     user = response.wsgi_request.user
-    assert user.first_name == "Zoë" and not user.has_usable_password()
+    assert user.first_name == "Zoë"
+    assert not user.has_usable_password()
     assert (launch.user, launch.lti_user.lti_id, launch.context.lti_id) == (user, "2001", "course-101")
-    assert launch.is_learner and not launch.is_instructor
+    assert launch.is_learner
+    assert not launch.is_instructor
     key = ServiceKey.objects.get()
-    assert key.resource_link == launch.resource_link and key.offers_grades and key.offers_roster
+    assert key.resource_link == launch.resource_link
+    assert key.offers_grades
+    assert key.offers_roster
     assert key.reveal() in lms.sandbox.secrets()
 
 
@@ -77,9 +81,9 @@ def test_a_returning_person_writes_only_what_changed(lms: Lms, django_assert_max
         Client().get(LAUNCH, {"ltik": ltik})
     written = [query["sql"].split()[:3] for query in asked if query["sql"].startswith(("INSERT", "UPDATE"))]
     tables = sorted({words[2 if words[0] == "INSERT" else 1].strip('"') for words in written})
-    assert tables == sorted(
-        {"ltiaas_django_launch", "ltiaas_django_servicekey", "auth_user", "django_session"}
-    ), written
+    assert tables == sorted({"ltiaas_django_launch", "ltiaas_django_servicekey", "auth_user", "django_session"}), (
+        written
+    )
     after = rows()
     assert {name: after[name] - before[name] for name in after if after[name] != before[name]} == {
         "Launch": 1,
@@ -131,7 +135,8 @@ def test_a_launch_may_lack_course_or_activity(lms: Lms, missing: str) -> None:
     again = lms.launch("2001", mutate=mutate)
     assert browser.get(LAUNCH, {"lti": launch.pk}).status_code == 200
     assert (launch.resource_link is None) == (missing in {"resourceLink", "both"})
-    assert launch.context == again.context and launch.context.lti_id == ("" if missing in {"context", "both"} else "course-101")
+    assert launch.context == again.context
+    assert launch.context.lti_id == ("" if missing in {"context", "both"} else "course-101")
     assert ServiceKey.objects.count() == 1
 
 
@@ -145,8 +150,10 @@ def test_a_teachers_roles_come_from_the_context_only(lms: Lms) -> None:
 
     assert lms.launch("1001").is_instructor
     launch = lms.launch("1002", mutate=mentor)
-    assert not launch.is_instructor and not launch.is_learner
-    assert not (launch.user.is_staff or launch.user.is_superuser)  # type: ignore[attr-defined]
+    assert not launch.is_instructor
+    assert not launch.is_learner
+    assert not (launch.user.is_staff)
+    assert not (launch.user.is_superuser)
 
 
 def test_signals_are_sent_after_the_commit(lms: Lms, django_capture_on_commit_callbacks: Any) -> None:
@@ -180,7 +187,8 @@ def test_other_launch_types_reach_their_hooks(lms: Lms, kind: str, words: str) -
     person, activity = ("1001", None) if kind == "deep_linking" else ("1001", "quiz-1")
     browser, launch = lms.browse(person, activity, type=kind)
     response = browser.get(LAUNCH, {"lti": launch.pk})
-    assert response.status_code == 200 and words in response.content.decode()
+    assert response.status_code == 200
+    assert words in response.content.decode()
     assert bool(launch.ltik_sealed) == (kind == "deep_linking")
 
 
@@ -200,9 +208,12 @@ def test_every_launch_replaces_the_key_which_is_sealed_at_rest(lms: Lms) -> None
     ServiceKey.objects.update(refused_at=timezone.now(), last_error="refused")
     lms.launch("2002")
     second = ServiceKey.objects.get()
-    assert first.pk == second.pk and first.fingerprint != second.fingerprint
-    assert second.is_healthy and second.last_error == ""
-    assert first.reveal() != second.reveal() and {first.reveal(), second.reveal()} <= lms.sandbox.secrets()
+    assert first.pk == second.pk
+    assert first.fingerprint != second.fingerprint
+    assert second.is_healthy
+    assert second.last_error == ""
+    assert first.reveal() != second.reveal()
+    assert {first.reveal(), second.reveal()} <= lms.sandbox.secrets()
     stored = repr(list(ServiceKey.objects.values()))
     assert not [secret for secret in lms.sandbox.secrets() if secret in stored]
 
@@ -211,12 +222,14 @@ def test_lms_text_is_escaped_and_only_web_addresses_lead_back(lms: Lms) -> None:
     lms.sandbox.courses["course-101"].rename_person("2001", "<script>alert(1)</script>")
     browser, launch = lms.browse("2001")
     page = browser.get(LAUNCH, {"lti": launch.pk}).content.decode()
-    assert "&lt;script&gt;" in page and "<script>" not in page
+    assert "&lt;script&gt;" in page
+    assert "<script>" not in page
     for return_url, shown in [("https://lms.example/course?a=1&b=2", True), ("javascript:alert(1)", False)]:
         where = put("launch.presentation.returnUrl", return_url)
         browser, launch = lms.browse("1001", None, type="deep_linking", mutate=where)
         page = browser.get(LAUNCH, {"lti": launch.pk}).content.decode()
-        assert ("Back to the course" in page) is shown and "javascript:" not in page
+        assert ("Back to the course" in page) is shown
+        assert "javascript:" not in page
 
 
 # --- the ltik (must 3) ------------------------------------------------------------------------------------------------
@@ -235,8 +248,10 @@ def test_head_and_prefetch_exchange_nothing(lms: Lms, method: str, headers: dict
     url = launch_path(lms.sandbox.launch_url("course-101", "quiz-1", "2001"))
     before = rows()
     response = getattr(Client(), method)(url, headers=headers)
-    assert response.status_code in {200, 204} and not response.content
-    assert exchanges(lms) == 0 and rows() == before
+    assert response.status_code in {200, 204}
+    assert not response.content
+    assert exchanges(lms) == 0
+    assert rows() == before
     assert Client().get(url).status_code == 302
 
 
@@ -255,7 +270,8 @@ def test_reload_and_back_button_are_harmless_for_the_same_browser(lms: Lms) -> N
     Launch.objects.update(created_at=timezone.now() - timedelta(hours=1))
     second = browser.get(url)
     assert second.headers["Location"] == first.headers["Location"]
-    assert exchanges(lms) == 1 and Launch.objects.count() == 1
+    assert exchanges(lms) == 1
+    assert Launch.objects.count() == 1
 
 
 def test_a_claimed_launch_is_refused_elsewhere(lms: Lms) -> None:
@@ -264,7 +280,8 @@ def test_a_claimed_launch_is_refused_elsewhere(lms: Lms) -> None:
     browser.get(browser.get(url).headers["Location"])
     thief = Client()
     response = thief.get(url)
-    assert response.status_code == 403 and "used before" in response.content.decode()
+    assert response.status_code == 403
+    assert "used before" in response.content.decode()
     assert "_auth_user_id" not in thief.session
     assert exchanges(lms) == 1
 
@@ -276,7 +293,8 @@ def test_an_unclaimed_launch_may_start_anew_within_the_minute_and_ends_the_earli
     assert second.get(url).headers["Location"] == clean
     assert second.get(clean).status_code == 200
     response = first.get(clean)
-    assert response.status_code == 403 and not response.wsgi_request.user.is_authenticated
+    assert response.status_code == 403
+    assert not response.wsgi_request.user.is_authenticated
     assert exchanges(lms) == 1
 
 
@@ -313,7 +331,8 @@ def test_a_launch_starts_a_fresh_session_and_ends_a_different_persons(lms: Lms) 
     assert browser.session.session_key != before
     assert not Session.objects.filter(session_key=before).exists()
     response = browser.get(LAUNCH, {"lti": launch.pk})
-    assert response.status_code == 403 and "somebody else" in response.content.decode()
+    assert response.status_code == 403
+    assert "somebody else" in response.content.decode()
 
 
 def test_the_same_persons_next_launch_has_a_fresh_session_key_too(lms: Lms) -> None:
@@ -329,7 +348,8 @@ def test_an_operators_session_is_not_replaced_without_asking(lms: Lms) -> None:
     browser = Client(enforce_csrf_checks=True)
     browser.force_login(operator)
     page = browser.get(launch_path(lms.sandbox.launch_url("course-101", "quiz-1", "2001")))
-    assert page.status_code == 200 and "operator" in page.content.decode()
+    assert page.status_code == 200
+    assert "operator" in page.content.decode()
     assert browser.session["_auth_user_id"] == str(operator.pk)
     token = page.context["token"]
     csrf = page.context["csrf_token"]
@@ -357,7 +377,8 @@ def test_a_launch_id_is_no_credential(lms: Lms) -> None:
     other, _ = lms.browse("2002")
     for client in (other, Client()):
         response = client.get(LAUNCH, {"lti": launch.pk})
-        assert response.status_code == 403 and not response.wsgi_request.lti  # type: ignore[attr-defined]
+        assert response.status_code == 403
+        assert not response.wsgi_request.lti
 
 
 @pytest.mark.parametrize("named", ["", "x", "00000000-0000-0000-0000-000000000000", "\x00", "ü" * 300])
@@ -370,7 +391,8 @@ def test_an_expired_launch_serves_no_pages(lms: Lms) -> None:
     browser, launch = lms.browse("2001")
     Launch.objects.update(expires_at=timezone.now())
     response = browser.get(LAUNCH, {"lti": launch.pk})
-    assert response.status_code == 403 and "too long ago" in response.content.decode()
+    assert response.status_code == 403
+    assert "too long ago" in response.content.decode()
 
 
 # --- pages in the frame -----------------------------------------------------------------------------------------------
@@ -405,8 +427,10 @@ def test_frames_are_allowed_on_lti_pages_and_under_a_launch_and_nowhere_else(lms
 def test_a_malformed_ltik_is_refused_without_asking_anybody(lms: Lms, query: str, words: str) -> None:
     before = rows()
     response = Client().get(LAUNCH + query)
-    assert response.status_code == 400 and words in response.content.decode()
-    assert rows() == before and exchanges(lms) == 0
+    assert response.status_code == 400
+    assert words in response.content.decode()
+    assert rows() == before
+    assert exchanges(lms) == 0
 
 
 def test_an_unknown_and_an_expired_ltik_ask_to_launch_again(lms: Lms) -> None:
@@ -415,20 +439,23 @@ def test_an_unknown_and_an_expired_ltik_ask_to_launch_again(lms: Lms) -> None:
     before = rows()
     for value in ("eyJhbGciOi.unknown.ltik", ltik):
         response = Client().get(LAUNCH, {"ltik": value})
-        assert response.status_code == 403 and "from your course again" in response.content.decode()
+        assert response.status_code == 403
+        assert "from your course again" in response.content.decode()
     assert rows() == before
 
 
 def test_a_wrong_api_key_is_the_operators_fault_and_says_so(lms: Lms, settings: Any) -> None:
     settings.LTIAAS = {**settings.LTIAAS, "API_KEY": "wrong"}
     response = Client().get(launch_path(lms.sandbox.launch_url("course-101", "quiz-1", "2001")))
-    assert response.status_code == 503 and "API key" in response.content.decode()
+    assert response.status_code == 503
+    assert "API key" in response.content.decode()
 
 
 def test_ltiaas_down_is_a_503(settings: Any, db: None) -> None:
     settings.LTIAAS = {"URL": "http://127.0.0.1:9", "API_KEY": "k"}
     response = Client().get(LAUNCH, {"ltik": "eyJ.a.b"})
-    assert response.status_code == 503 and "try again" in response.content.decode()
+    assert response.status_code == 503
+    assert "try again" in response.content.decode()
 
 
 @pytest.mark.parametrize("broken", [{}, {"URL": "http://127.0.0.1:9"}, None, {"URL": 5, "API_KEY": None}])
@@ -442,8 +469,10 @@ def test_an_inactive_user_is_turned_away_and_nothing_is_written(lms: Lms) -> Non
     before = rows()
     browser = Client()
     response = browser.get(launch_path(lms.sandbox.launch_url("course-101", "quiz-1", "2001")))
-    assert response.status_code == 403 and "switched off" in response.content.decode()
-    assert rows() == before and "_auth_user_id" not in browser.session
+    assert response.status_code == 403
+    assert "switched off" in response.content.decode()
+    assert rows() == before
+    assert "_auth_user_id" not in browser.session
 
 
 BROKEN_BODIES = [
@@ -464,7 +493,8 @@ def test_an_answer_that_is_no_id_token_is_a_503(lms: Lms, body: str, content_typ
     url = launch_path(lms.sandbox.launch_url("course-101", "quiz-1", "2001"))
     lms.sandbox.fail_next("/api/idtoken", status=200, body=body, content_type=content_type, times=9)
     response = Client().get(url)
-    assert response.status_code == 503 and b"Traceback" not in response.content
+    assert response.status_code == 503
+    assert b"Traceback" not in response.content
     assert rows() == before
 
 
@@ -503,15 +533,15 @@ def put(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
         ("services.serviceKey", "x" * 20_000),
     ],
 )  # fmt: skip
-def test_an_id_token_with_a_field_missing_or_of_the_wrong_type_signs_nobody_in(
-    lms: Lms, path: str, value: Any
-) -> None:
+def test_an_id_token_with_a_field_missing_or_of_the_wrong_type_signs_nobody_in(lms: Lms, path: str, value: Any) -> None:
     before = rows()
     url = launch_path(lms.sandbox.launch_url("course-101", "quiz-1", "2001", mutate=put(path, value)))
     browser = Client()
     response = browser.get(url)
-    assert response.status_code == 503 and path.split(".")[0] in response.content.decode()
-    assert rows() == before and "_auth_user_id" not in browser.session
+    assert response.status_code == 503
+    assert path.split(".")[0] in response.content.decode()
+    assert rows() == before
+    assert "_auth_user_id" not in browser.session
 
 
 @pytest.mark.parametrize(
@@ -531,7 +561,8 @@ def test_an_id_token_with_something_optional_missing_or_odd_is_accepted(lms: Lms
     browser, launch = lms.browse("2001", mutate=put(path, value))
     assert launch.lti_user.lti_id == "2001"
     page = browser.get(LAUNCH, {"lti": launch.pk})
-    assert page.status_code == 200 and b"javascript:" not in page.content
+    assert page.status_code == 200
+    assert b"javascript:" not in page.content
 
 
 JSON = st.recursive(

@@ -26,7 +26,7 @@ from django.core.management import CommandError, call_command
 from django.db import OperationalError
 from django.utils import timezone
 
-from ltiaas_django import exceptions, grades
+from ltiaas_django import grades
 from ltiaas_django.models import (
     Context,
     Launch,
@@ -113,7 +113,9 @@ def test_all_sends_the_grades_and_reads_the_rosters(lms: Lms) -> None:
     platform = f"{launch.lti_user.platform_id} {launch.lti_user.platform}"
     [sent] = cells(output, "Grades")
     assert float(sent.pop("seconds")) >= 0
-    assert sent == {"Grades": platform, "sent": "1", "failed": "0", "waiting": "0", "parked": "0", "outcome": "all done"}
+    assert sent == {
+        "Grades": platform, "sent": "1", "failed": "0", "waiting": "0", "parked": "0", "outcome": "all done",
+    }  # fmt: skip
     [read] = cells(output, "Rosters")
     assert float(read.pop("seconds")) >= 0
     assert read == {
@@ -154,9 +156,7 @@ def test_a_platform_comes_up_again_for_what_a_full_pass_left(lms: Lms, settings:
     assert set(lms.grades()) == {(person, QUIZ) for person in PEOPLE}
 
 
-def test_a_platform_whose_work_never_ends_is_left_after_a_few_visits(
-    lms: Lms, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_platform_whose_work_never_ends_is_left_after_a_few_visits(lms: Lms, monkeypatch: pytest.MonkeyPatch) -> None:
     grades.record_score(lms.launch("2001"), given=8, maximum=10)
     visited: list[int] = []
 
@@ -201,7 +201,7 @@ def test_progress_in_a_pipe_is_a_line_for_each_run(lms: Lms) -> None:
 
 
 def test_one_platform_alone(lms: Lms) -> None:
-    """The others' scores go on waiting for their night, rather than leave with the next tick in the middle of the day."""
+    """The others' scores go on waiting for their night, rather than leave with the next tick at midday."""
     launch = lms.launch("2001")
     first = launch.lti_user.platform_id
     grades.record_score(launch, given=8, maximum=10)
@@ -353,13 +353,13 @@ def test_a_pass_that_breaks_off_costs_the_other_platforms_nothing(lms: Lms, monk
     monkeypatch.setattr(passes, "work", break_off)
     error, output = fail("grades")
     assert [row["Grades"].split()[0] for row in cells(output, "Grades")] == [str(second)]
-    assert str(error).startswith(f"The pass over platform {first} broke off (OperationalError: the disk of ltik=[hidden]")
+    assert f"The pass over platform {first} broke off (OperationalError: the disk of ltik=[hidden]" in str(error)
     assert "\n" not in str(error)
 
 
-def failing_source(since: object) -> Iterator[object]:
-    raise LookupError("no such table")
-    yield
+def failing_source(since: object) -> Iterator[grades.ScoreRecord]:
+    tables: dict[str, list[grades.ScoreRecord]] = {}
+    yield from tables["no such table"]
 
 
 def working_source(since: object) -> Iterator[grades.ScoreRecord]:
@@ -500,9 +500,7 @@ def interrupted(lms: Lms, program: Program) -> tuple[int, str, str]:
     return process.returncode, out, err
 
 
-def test_ctrl_c_ends_it_cleanly_with_what_was_done(
-    interrupted: tuple[int, str, str], tmp_path: pathlib.Path
-) -> None:
+def test_ctrl_c_ends_it_cleanly_with_what_was_done(interrupted: tuple[int, str, str], tmp_path: pathlib.Path) -> None:
     status, out, err = interrupted
     assert status == 130, err
     assert err.strip().endswith("Stopped by Ctrl-C. What was not done stays due.")

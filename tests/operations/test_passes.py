@@ -47,7 +47,8 @@ def test_any_lost_message_is_made_up_for_by_the_next_tick(lms: Lms, told: list[A
     tasks.tick()
     [(platform_id, kinds, trigger)] = told
     tasks.work(platform_id, kinds, trigger)
-    assert lms.posts() == 1 and SyncRun.objects.filter(kind="rosters", outcome="ok").exists()
+    assert lms.posts() == 1
+    assert SyncRun.objects.filter(kind="rosters", outcome="ok").exists()
     told.clear()
     tasks.tick()
     assert told == []
@@ -81,7 +82,8 @@ def source(since: datetime | None) -> Iterator[grades.ScoreRecord]:
     """A tool that keeps grades in its own tables."""
     ASKED.append(since)
     launch = Launch.objects.select_related("resource_link__context", "lti_user").first()
-    assert launch is not None and launch.resource_link is not None
+    assert launch is not None
+    assert launch.resource_link is not None
     yield grades.ScoreRecord(resource_link=launch.resource_link, user=launch.lti_user, given=7, maximum=10)
 
 
@@ -99,8 +101,11 @@ def test_a_score_source_is_asked_every_night_for_what_has_changed_since(lms: Lms
     night("grades")
     began = timezone.now()
     night("grades")
-    assert ASKED[0] is None and ASKED[1] is not None and ASKED[1] < began
-    assert lms.posts() == 1 and OutgoingScore.objects.get().given == 7
+    assert ASKED[0] is None
+    assert ASKED[1] is not None
+    assert ASKED[1] < began
+    assert lms.posts() == 1
+    assert OutgoingScore.objects.get().given == 7
 
 
 def test_a_score_source_that_fails_is_asked_for_the_same_time_again(lms: Lms, settings: Any) -> None:
@@ -142,7 +147,8 @@ def test_the_nightly_pass_reseals_with_the_newest_key(lms: Lms, settings: Any) -
     assert passes.housekeeping()["resealed"] == 0
     settings.SECRET_KEY_FALLBACKS = []
     key = ServiceKey.objects.get()
-    assert key.reveal() == secret and sealing.is_sealed_with_newest(key.sealed)
+    assert key.reveal() == secret
+    assert sealing.is_sealed_with_newest(key.sealed)
 
 
 def test_what_cannot_be_read_any_more_is_marked_and_waits_for_a_launch(lms: Lms, settings: Any) -> None:
@@ -150,7 +156,8 @@ def test_what_cannot_be_read_any_more_is_marked_and_waits_for_a_launch(lms: Lms,
     settings.SECRET_KEY = "a-new-secret-key-" * 4
     assert passes.housekeeping()["unreadable"] == 1
     key = ServiceKey.objects.get()
-    assert not key.is_healthy and "sealing keys" in key.last_error
+    assert not key.is_healthy
+    assert "sealing keys" in key.last_error
     with pytest.raises(exceptions.SealError):
         key.reveal()
     lms.launch("2001")
@@ -168,7 +175,8 @@ def test_a_pass_shows_as_running_and_says_when_it_was_interrupted(lms: Lms, monk
     with pytest.raises(KeyboardInterrupt):
         night("grades")
     run = SyncRun.objects.get()
-    assert run.outcome == "stopped" and run.finished_at is not None
+    assert run.outcome == "stopped"
+    assert run.finished_at is not None
 
 
 def test_task_arguments_are_ids_and_words(lms: Lms, told: list[Any]) -> None:
@@ -176,5 +184,6 @@ def test_task_arguments_are_ids_and_words(lms: Lms, told: list[Any]) -> None:
     tasks.sync_grades()
     tasks.sync_rosters()
     for platform_id, kinds, trigger in told:
-        assert isinstance(platform_id, int) and set(kinds) <= {"grades", "rosters"}
+        assert isinstance(platform_id, int)
+        assert set(kinds) <= {"grades", "rosters"}
         assert trigger in SyncRun.Trigger.values

@@ -49,11 +49,17 @@ def test_every_page_is_read_and_everybody_is_there(lms: Lms) -> None:
     night("rosters")
     assert active() == EVERYBODY
     teacher = Membership.objects.get(lti_user__lti_id="1001")
-    assert teacher.is_instructor and not teacher.is_learner and teacher.lti_user.user is None
+    assert teacher.is_instructor
+    assert not teacher.is_learner
+    assert teacher.lti_user.user is None
     pages = [r for r in lms.sandbox.requests if r.path.startswith("/api/memberships")]
-    assert len(pages) == 3 and "limit=" in pages[0].path and "url=" in pages[1].path
+    assert len(pages) == 3
+    assert "limit=" in pages[0].path
+    assert "url=" in pages[1].path
     context = the_context()
-    assert context.roster_synced_at and not context.roster_error and context.roster_due_at is None
+    assert context.roster_synced_at
+    assert not context.roster_error
+    assert context.roster_due_at is None
 
 
 def test_joining_leaving_renaming_and_changing_roles(lms: Lms) -> None:
@@ -82,7 +88,8 @@ def test_an_unchanged_roster_writes_no_member_rows(lms: Lms, django_assert_max_n
     with django_assert_max_num_queries(40) as asked:
         night("rosters")
     written = [q["sql"] for q in asked if q["sql"].startswith(("INSERT", "UPDATE", "DELETE"))]
-    assert written and not [sql for sql in written if "membership" in sql.lower() or "ltiuser" in sql.lower()]
+    assert written
+    assert not [sql for sql in written if "membership" in sql.lower() or "ltiuser" in sql.lower()]
 
 
 def test_queries_do_not_grow_with_the_members(lms: Lms, django_assert_max_num_queries: Any) -> None:
@@ -162,6 +169,7 @@ def test_the_signal_lists_who_joined_changed_and_left(lms: Lms, django_capture_o
 
 # --- nobody leaves by mistake (must 16) -------------------------------------------------------------------------------
 
+PAGE = {"id": "1", "context": {"id": "c"}}
 LAST_PAGE = "/api/memberships?url="
 
 
@@ -176,7 +184,7 @@ LAST_PAGE = "/api/memberships?url="
         {"status": 200, "body": {"id": "1", "context": {"id": "c"}}},
         {"status": 200, "body": {"id": "1", "context": {"id": "c"}, "members": None}},
         {"status": 200, "body": {"id": "1", "context": {"id": "c"}, "members": [{"roles": ["Learner"]}]}},
-        {"status": 200, "body": {"id": "1", "context": {"id": "c"}, "members": [{"userId": "1", "roles": [], "status": "Asleep"}]}},
+        {"status": 200, "body": {**PAGE, "members": [{"userId": "1", "roles": [], "status": "Asleep"}]}},
         {"status": 404, "body": {"status": 404, "error": "Not Found"}},
         {"drop": True},
     ],
@@ -190,9 +198,11 @@ def test_nobody_is_deactivated_unless_every_page_arrived(lms: Lms, fault: dict[s
     night("rosters")
     assert active() == EVERYBODY
     context = the_context()
-    assert context.roster_error and context.roster_failures == 1
+    assert context.roster_error
+    assert context.roster_failures == 1
     run = SyncRun.objects.filter(kind="rosters").latest("pk")
-    assert run.outcome == "failed" and run.error
+    assert run.outcome == "failed"
+    assert run.error
 
 
 def test_a_repeating_next_link_ends_in_an_error(lms: Lms) -> None:
@@ -201,14 +211,16 @@ def test_a_repeating_next_link_ends_in_an_error(lms: Lms) -> None:
     page = {"id": "1", "context": {"id": "c"}, "members": [{"userId": "x", "roles": []}], "next": "https://lms/page"}
     lms.sandbox.fail_next("/api/memberships", status=200, body=page, times=50)
     night("rosters")
-    assert active() == EVERYBODY and "repeats" in the_context().roster_error
+    assert active() == EVERYBODY
+    assert "repeats" in the_context().roster_error
 
 
 def test_an_endless_list_ends_in_an_error(lms: Lms, settings: Any) -> None:
     lms.launch("2001")
     settings.LTIAAS = {**settings.LTIAAS, "MAX_PAGES": 2}
     night("rosters")
-    assert the_context().roster_error and active() == {"2001"}
+    assert the_context().roster_error
+    assert active() == {"2001"}
 
 
 def test_few_departures_are_carried_out_at_once(lms: Lms) -> None:
@@ -230,7 +242,8 @@ def test_many_departures_are_held_and_joins_and_changes_are_applied(lms: Lms) ->
     assert active() == EVERYBODY | gone | {"3001"}
     assert LtiUser.objects.get(lti_id="2003").name == "José"
     held = the_context().roster_held
-    assert held is not None and (held["count"], held["nights"]) == (20, 1)
+    assert held is not None
+    assert (held["count"], held["nights"]) == (20, 1)
 
 
 def test_a_persons_yes_lifts_the_hold_for_the_same_departures_only(lms: Lms) -> None:
@@ -245,7 +258,8 @@ def test_a_persons_yes_lifts_the_hold_for_the_same_departures_only(lms: Lms) -> 
     assert active() == EVERYBODY | gone  # others than those that were agreed to
     assert rosters.confirm_departures(the_context())
     night("rosters")
-    assert active() == {"1001", "1002", "2001", "2005"} and the_context().roster_held is None
+    assert active() == {"1001", "1002", "2001", "2005"}
+    assert the_context().roster_held is None
     assert not rosters.confirm_departures(the_context())
 
 
@@ -270,7 +284,8 @@ def test_departures_that_are_undone_forget_the_hold(lms: Lms) -> None:
     for user_id in gone:
         lms.sandbox.courses["course-101"].restore_person(user_id)
     night("rosters")
-    assert the_context().roster_held is None and gone <= active()
+    assert the_context().roster_held is None
+    assert gone <= active()
 
 
 # --- keys and retries -------------------------------------------------------------------------------------------------

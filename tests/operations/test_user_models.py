@@ -19,5 +19,7 @@ def test_people_are_provisioned_in_a_user_model_of_the_projects_own() -> None:
     assert process.returncode == 0, process.stderr
     found = json.loads(process.stdout)
     assert found["statuses"] == [302, 200] * 3
-    assert len(set(found["emails"])) == 2 and all(email.endswith("@lti.invalid") for email in found["emails"])
-    assert found["usable_passwords"] == [False, False] and found["linked"] == 2
+    assert len(set(found["emails"])) == 2
+    assert all(email.endswith("@lti.invalid") for email in found["emails"])
+    assert found["usable_passwords"] == [False, False]
+    assert found["linked"] == 2

@@ -105,7 +105,12 @@ def test_the_body_says_what_the_status_means(status: int, body: str, kind: type[
 
 def test_a_throttled_answer_is_no_matter_of_authority() -> None:
     """The mistake that other clients make: taking every 403 for a refused key."""
-    assert not isinstance(classify("POST score", 403, {}, wrapped(403, "Rate Limit Exceeded")), E.Refused)
+    for body in (
+        "403 Forbidden (Rate Limit Exceeded)",
+        wrapped(403, "Rate Limit Exceeded"),
+        own(403, "Rate limit exceeded"),
+    ):
+        assert type(classify("POST score", 403, {}, body)) is E.Throttled
 
 
 def test_the_detail_says_what_the_lms_said_before_what_ltiaas_says_of_it() -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import datetime
 import ipaddress
 import os
 import pathlib
+import signal
 import socket
 import ssl
 import threading
@@ -303,9 +305,30 @@ def test_the_next_address_is_tried_when_one_is_dead(server: Server, monkeypatch:
     assert server.requests[0].headers["host"] == f"ltiaas.example:{server.port}"
 
 
+def test_an_address_that_does_not_answer_leaves_time_for_the_next(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", addresses("127.0.0.2", "127.0.0.1"))
+    with contextlib.ExitStack() as stack:
+        full = stack.enter_context(socket.socket())
+        full.bind(("127.0.0.2", server.port))
+        full.listen(0)  # once its queue is full, Linux leaves further connections without an answer
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(("127.0.0.2", server.port))
+        ask(f"http://ltiaas.example:{server.port}", connect_timeout=1.0)
+    assert len(server.requests) == 1
+
+
 def test_a_name_server_that_hangs_is_unreachable_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     hangs = threading.Event()
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: hangs.wait(10) and [])
+
+    def hang(*args: object, **kwargs: object) -> list[object]:
+        hangs.wait(3)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
     started = time.monotonic()
     try:
         with pytest.raises(exceptions.Unreachable, match="in time"):
@@ -353,6 +376,7 @@ def test_a_forked_child_uses_connections_of_its_own(server: Server) -> None:
             warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of what we are here to survive
             child = os.fork()
         if child == 0:
+            signal.alarm(5)  # a child that waits for its parent's lock is ended, and the test fails
             try:
                 ask(server.url, "POST")
                 os._exit(0)

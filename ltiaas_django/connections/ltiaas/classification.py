@@ -152,7 +152,7 @@ class _Answer:
 
     def detail(self, hide: Callable[[str], str]) -> str:
         """The texts for an operator, without secrets and e-mail addresses; a text that repeats is said once."""
-        # Secrets are hidden before anything is cut, or half of one might stay; and after, should cutting make one whole.
+        # Secrets are hidden before anything is cut, or half of one might stay, and again in the whole.
         texts = (_EMAIL.sub("[address]", hide(text)[:_LONGEST_TEXT]) for text in dict.fromkeys(self.texts))
         return hide(": ".join(texts)[: 2 * _LONGEST_TEXT])
 

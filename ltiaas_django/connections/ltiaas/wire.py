@@ -264,8 +264,7 @@ def render_score(score: data.Score) -> dict[str, object]:
         "scoreMaximum": None if score.given is None or score.maximum is None else render_amount(score.maximum),
         "comment": clean(score.comment) if score.comment.strip() else None,
     }
-    extra = {name: value for name, value in score.extra.items() if name not in own}
-    return _without_nulls((extra | own).items())
+    return _without_nulls((dict(score.extra) | own).items())
 
 
 def _render_moment(moment: datetime | None) -> str | None:

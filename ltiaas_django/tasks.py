@@ -5,18 +5,25 @@ Any message may be lost or come twice: what is due is in the database, and a pla
 
 from __future__ import annotations
 
+from typing import Any
+
 from celery import shared_task
 
 from ltiaas_django.models import SyncRun
-from ltiaas_django.operations import passes, waking
+from ltiaas_django.operations import leases, passes, waking
 
 _ALL = [SyncRun.Kind.GRADES.value, SyncRun.Kind.ROSTERS.value]
 
 
-@shared_task(name=waking.WORK_TASK, ignore_result=True, acks_late=True)
-def work(platform_id: int, kinds: list[str], trigger: str) -> None:
-    """Do what is due on one platform: a whole pass, never one task per score."""
-    passes.work(platform_id, kinds, trigger)
+@shared_task(name=waking.WORK_TASK, bind=True, ignore_result=True, acks_late=True, max_retries=10)
+def work(self: Any, platform_id: int, kinds: list[str], trigger: str) -> None:
+    """Do what is due on one platform: a whole pass, never one task per score.
+
+    While another worker owns the platform this one comes back a little later; after that the tick looks after it.
+    """
+    runs = passes.work(platform_id, kinds, trigger)
+    if not runs and leases.is_owned(platform_id):
+        raise self.retry(countdown=5)
 
 
 @shared_task(name="ltiaas_django.sync_grades", ignore_result=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
@@ -34,7 +35,7 @@ class QuizLaunch(LaunchView):
 
 def home(request: HttpRequest) -> HttpResponse:
     """For whoever comes without a launch."""
-    return render(request, "quiz/home.html")
+    return render(request, "quiz/home.html", {"sandbox_url": settings.LTIAAS["URL"] if settings.DEBUG else ""})
 
 
 @lti_required

@@ -96,7 +96,11 @@ class Launch(models.Model):
     @property
     def safe_return_url(self) -> str:
         """Where the LMS wants the person back, if it is a web address; else blank."""
-        return self.return_url if urlsplit(self.return_url).scheme in {"http", "https"} else ""
+        try:
+            scheme = urlsplit(self.return_url).scheme
+        except ValueError:
+            return ""
+        return self.return_url if scheme in {"http", "https"} else ""
 
     def url(self, to: Any, *args: Any, **kwargs: Any) -> str:
         """The URL of a page (as for `redirect`: view name, model or path) with this launch named in it."""

@@ -103,6 +103,11 @@ def own(platform_id: int) -> Iterator[Lease | None]:
         _release(platform_id, token)
 
 
+def is_owned(platform_id: int) -> bool:
+    """Whether a worker owns the platform at this moment."""
+    return Platform.objects.filter(pk=platform_id, lease_until__gte=timezone.now()).exists()
+
+
 def _release(platform_id: int, token: uuid.UUID) -> None:
     Platform.objects.filter(pk=platform_id, lease_token=token).update(lease_token=None, lease_until=None)
 

@@ -259,9 +259,11 @@ def test_a_form_without_its_token_is_refused_readably(sandbox):
     assert tab.status == 200
 
 
-def test_whoever_comes_without_a_launch_is_shown_the_way(client):
+def test_whoever_comes_without_a_launch_is_shown_the_way(client, settings):
     assert "opens from a course" in Page(client.get("/").content.decode()).text
     assert client.get(reverse("quiz:show")).status_code == 403
+    settings.DEBUG = True
+    assert settings.LTIAAS["URL"] in Page(client.get("/").content.decode()).text
 
 
 def test_an_unknown_page_is_readable(client):

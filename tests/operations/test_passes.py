@@ -7,11 +7,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from celery.exceptions import Retry
 from django.utils import timezone
 
 from ltiaas_django import exceptions, grades, sealing, tasks
 from ltiaas_django.models import Launch, OutgoingScore, Platform, ScoreAttempt, ServiceKey, SyncRun
-from ltiaas_django.operations import passes, waking
+from ltiaas_django.operations import leases, passes, waking
 from tests.lms import Lms, night
 
 
@@ -187,3 +188,14 @@ def test_task_arguments_are_ids_and_words(lms: Lms, told: list[Any]) -> None:
         assert isinstance(platform_id, int)
         assert set(kinds) <= {"grades", "rosters"}
         assert trigger in SyncRun.Trigger.values
+
+
+def test_a_worker_that_finds_the_platform_taken_comes_back_a_little_later(lms: Lms, told: list[Any]) -> None:
+    grades.record_score(lms.launch("2001"), given=5, maximum=10)
+    passes.release_night("grades")
+    platform_id = Platform.objects.get().pk
+    with leases.own(platform_id), pytest.raises(Retry) as retried:
+        tasks.work.apply(args=[platform_id, ["grades"], "nightly"], throw=True)
+    assert retried.value.when == 5
+    tasks.work(platform_id, ["grades"], "nightly")
+    assert lms.posts() == 1

@@ -249,6 +249,7 @@ HERE = __name__
         ("SSO_POLICY", f"{HERE}.NoSuchPolicy", "NoSuchPolicy"),
         ("SSO_POLICY", f"{HERE}.source", "no subclass of ltiaas_django.operations.sso.SsoPolicy"),
         ("SSO_POLICY", f"{HERE}.GOOD", "no subclass"),
+        ("SSO_POLICY", f"{HERE}.SimpleNamespace", "no subclass"),
         ("SCORE_SOURCE", "no_such_module.source", "No module named 'no_such_module'"),
         ("SCORE_SOURCE", f"{HERE}.GOOD", "nothing that can be called"),
     ],

@@ -6,6 +6,7 @@ Rows are written by `bulk_create` and `update`, past `full_clean` and `save`.
 from __future__ import annotations
 
 import dataclasses
+import io
 import uuid
 from collections.abc import Callable
 from datetime import timedelta
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.contrib.auth import get_user_model
+from django.core.management import call_command
 from django.db import IntegrityError, connection, models, transaction
 from django.utils import timezone
 
@@ -92,6 +94,8 @@ class Unique:
     model: type[models.Model]
     row: Callable[[World], dict[str, Any]]
     others: Callable[[World], list[dict[str, Any]]]
+    beside: dict[str, Any]
+    """What may differ besides, and changes nothing."""
 
 
 UNIQUE = {
@@ -99,51 +103,61 @@ UNIQUE = {
         Context,
         lambda w: {"platform": w.platform, "deployment_id": "d", "lti_id": "x"},
         lambda w: [{"platform": w.other_platform}, {"deployment_id": "e"}, {"lti_id": "y"}, {"deployment_id": ""}],
+        {"title": "another"},
     ),
     "ltiaas_resource_link_unique": Unique(
         ResourceLink,
         lambda w: {"context": w.context, "lti_id": "x"},
         lambda w: [{"context": w.other_context}, {"lti_id": "y"}],
+        {"title": "another"},
     ),
     "ltiaas_lti_user_unique": Unique(
         LtiUser,
         lambda w: {"platform": w.platform, "lti_id": "x"},
         lambda w: [{"platform": w.other_platform}, {"lti_id": "y"}],
+        {"name": "Another"},
     ),
     "ltiaas_membership_unique": Unique(
         Membership,
         lambda w: {"context": w.context, "lti_user": w.person},
         lambda w: [{"context": w.other_context}, {"lti_user": w.other_person}],
+        {"status": "Deleted", "roles": ["Learner"]},
     ),
     "ltiaas_line_item_unique": Unique(
         LineItem,
         lambda w: {"context": w.context, "resource_link": w.link, "resource_id": "", "tag": ""},
         lambda w: [{"resource_link": w.other_link}, {"resource_id": "x"}, {"tag": "x"}, {"resource_link": None}],
+        {"label": "another", "lti_id": "https://lms.example/2"},
     ),
     "ltiaas_line_item_unique_no_link": Unique(
         LineItem,
         lambda w: {"context": w.context, "resource_link": None, "resource_id": "", "tag": ""},
         lambda w: [{"context": w.other_context}, {"resource_id": "x"}, {"tag": "x"}, {"resource_link": w.link}],
+        {"label": "another", "lti_id": "https://lms.example/2"},
     ),
     "ltiaas_service_key_unique": Unique(
         ServiceKey,
         lambda w: {"context": w.context, "resource_link": w.link, "refreshed_at": timezone.now()},
         lambda w: [{"resource_link": w.other_link}, {"resource_link": None}],
+        {"fingerprint": "another", "refused_at": timezone.now()},
     ),
     "ltiaas_service_key_unique_no_link": Unique(
         ServiceKey,
         lambda w: {"context": w.context, "resource_link": None, "refreshed_at": timezone.now()},
         lambda w: [{"context": w.other_context}, {"resource_link": w.link}],
+        {"fingerprint": "another", "refused_at": timezone.now()},
     ),
     "ltiaas_score_unique": Unique(
         OutgoingScore,
         lambda w: {"line_item": w.line_item, "lti_user": w.person},
         lambda w: [{"line_item": w.other_line_item}, {"lti_user": w.other_person}],
+        {"revision": 2, "state": "parked"},
     ),
     "ltiaas_id": Unique(
         Platform,
         lambda w: {"ltiaas_id": "x", "issuer": "https://lms.example"},
         lambda w: [{"ltiaas_id": "y"}, {"ltiaas_id": "X"}, {"ltiaas_id": None}, {"ltiaas_id": None}],
+        {"issuer": "https://another.example", "client_id": "2"},
     ),
     "ltik_digest": Unique(
         Launch,
@@ -151,6 +165,7 @@ UNIQUE = {
             "lti_user": w.person, "user": w.user, "ltik_digest": "x", "expires_at": timezone.now(),
         },
         lambda w: [{"ltik_digest": "y"}],
+        {"type": "LtiDeepLinkingRequest"},
     ),
 }  # fmt: skip
 
@@ -158,7 +173,7 @@ UNIQUE = {
 def rows_of(unique: Unique, world: World) -> tuple[models.Model, models.Model, list[models.Model]]:
     values = unique.row(world)
     others = [unique.model(**{**values, **changed}) for changed in unique.others(world)]
-    return unique.model(**values), unique.model(**values), others
+    return unique.model(**values), unique.model(**{**values, **unique.beside}), others
 
 
 @pytest.mark.parametrize("name", UNIQUE)
@@ -316,8 +331,14 @@ def test_every_constraint_of_every_model_is_tried_here() -> None:
 
 
 def test_the_database_has_every_constraint_that_the_models_name() -> None:
-    """A migration that was not written is noticed here, on the database in use."""
     for model in apps.get_app_config("ltiaas_django").get_models():
         with connection.cursor() as cursor:
             there = connection.introspection.get_constraints(cursor, model._meta.db_table)
         assert {constraint.name for constraint in model._meta.constraints} <= set(there), model
+
+
+def test_no_migration_is_missing() -> None:
+    """It would end in SystemExit, and say which."""
+    out = io.StringIO()
+    call_command("makemigrations", "ltiaas_django", check=True, dry_run=True, stdout=out)
+    assert out.getvalue() == "No changes detected in app 'ltiaas_django'\n"

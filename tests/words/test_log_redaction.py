@@ -115,15 +115,15 @@ def test_a_traceback_is_redacted_with_its_causes(log: Log) -> None:
     assert "test_a_traceback_is_redacted_with_its_causes" in log.text
 
 
-class ListsErrors(logging.Formatter):
+class OwnFormatter(logging.Formatter):
     """Makes a text of its own of an error, as JSON formatters and error trackers do."""
 
-    def formatException(self, ei: Any) -> str:
-        return f"own: {ei[1]}"
+    def format(self, record: logging.LogRecord) -> str:
+        return f"own: {record.exc_info[1]}" if record.exc_info else f"text: {record.exc_text}"
 
 
 def test_a_formatter_of_ones_own_gets_no_secret_either(log: Log) -> None:
-    log.logger.handlers[0].setFormatter(ListsErrors())
+    log.logger.handlers[0].setFormatter(OwnFormatter())
     for text in (f"ltik={SECRET}", "harmless"):
         try:
             raise ValueError(text)

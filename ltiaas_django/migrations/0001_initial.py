@@ -608,7 +608,9 @@ class Migration(migrations.Migration):
             model_name="outgoingscore",
             constraint=models.CheckConstraint(
                 condition=models.Q(
-                    ("given__isnull", True), models.Q(("given__gte", 0), ("maximum__gt", 0)), _connector="OR"
+                    ("given__isnull", True),
+                    models.Q(("given__gte", 0), ("maximum__gt", 0), ("maximum__isnull", False)),
+                    _connector="OR",
                 ),
                 name="ltiaas_score_amounts",
             ),
@@ -617,7 +619,9 @@ class Migration(migrations.Migration):
             model_name="outgoingscore",
             constraint=models.CheckConstraint(
                 condition=models.Q(
-                    models.Q(("state", "sent"), _negated=True), ("sent_revision", models.F("revision")), _connector="OR"
+                    models.Q(("state", "sent"), _negated=True),
+                    models.Q(("sent_revision", models.F("revision")), ("sent_revision__isnull", False)),
+                    _connector="OR",
                 ),
                 name="ltiaas_score_sent_is_newest",
             ),

@@ -143,10 +143,13 @@ class OutgoingScore(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["line_item", "lti_user"], name="ltiaas_score_unique"),
             models.CheckConstraint(
-                condition=Q(given__isnull=True) | Q(given__gte=0, maximum__gt=0), name="ltiaas_score_amounts"
+                # A comparison with NULL is NULL, which a CHECK lets through: hence "is not null", here and below.
+                condition=Q(given__isnull=True) | Q(given__gte=0, maximum__isnull=False, maximum__gt=0),
+                name="ltiaas_score_amounts",
             ),
             models.CheckConstraint(
-                condition=~Q(state="sent") | Q(sent_revision=F("revision")), name="ltiaas_score_sent_is_newest"
+                condition=~Q(state="sent") | Q(sent_revision__isnull=False, sent_revision=F("revision")),
+                name="ltiaas_score_sent_is_newest",
             ),
             models.CheckConstraint(
                 condition=~Q(state="sending")

@@ -77,13 +77,13 @@ class _Outcome:
     error: exceptions.LtiError | None = None
 
 
-def send_due(lease: leases.Lease, progress: Progress | None = None) -> Counter[str]:
+def send_due(lease: leases.Lease, counts: Counter[str], progress: Progress) -> None:
     """Send what is due on the platform, until nothing is, the pass is full, or the lease ends.
 
-    Returns counts: sent, failed, waiting, parked, released. Raises ConfigurationError (our API key is refused);
-    every row is left due then.
+    Counts as it goes: sent, failed, waiting, parked. Raises ConfigurationError (our API key is refused); every row is
+    left due then.
     """
-    return _Pass(lease, progress or (lambda _count: None)).run()
+    _Pass(lease, counts, progress).run()
 
 
 def reap(platform_id: int | None = None) -> int:
@@ -102,16 +102,16 @@ def reap(platform_id: int | None = None) -> int:
 class _Pass:
     """One pass over one platform's outbox."""
 
-    def __init__(self, lease: leases.Lease, progress: Progress) -> None:
+    def __init__(self, lease: leases.Lease, counts: Counter[str], progress: Progress) -> None:
         self.lease = lease
         self.progress = progress
-        self.counts: Counter[str] = Counter()
+        self.counts = counts
         self.outcomes: list[_Outcome] = []
         self.flushed_at = time.monotonic()
         self.used_keys: set[int] = set()
         self.misconfigured: exceptions.ConfigurationError | None = None
 
-    def run(self) -> Counter[str]:
+    def run(self) -> None:
         reap(self.lease.platform.pk)
         with ThreadPoolExecutor(self.lease.parallel_calls, thread_name_prefix="ltiaas") as threads:
             handled = 0
@@ -128,7 +128,6 @@ class _Pass:
         if self.misconfigured is not None:
             raise self.misconfigured
         connecting.note_use(self.used_keys)
-        return self.counts
 
     # --- claiming ---
 

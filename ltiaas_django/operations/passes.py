@@ -169,7 +169,11 @@ def _work_grades(lease: leases.Lease, trigger: str, progress: Progress) -> list[
         return []
     run = SyncRun.objects.create(kind=Kind.GRADES, trigger=trigger, platform=lease.platform)
     with _finishing(run):
-        run.counts = dict(delivery.send_due(lease, lambda done: progress(Kind.GRADES, done)))
+        counts: Counter[str] = Counter()
+        try:
+            delivery.send_due(lease, counts, lambda done: progress(Kind.GRADES, done))
+        finally:  # a pass that breaks off has sent something too
+            run.counts = dict(counts)
     return [run]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -234,7 +235,7 @@ def test_each_failure_has_its_policy_and_loses_nothing(lms: Lms, fault: dict[str
     platform_id = Platform.objects.get().pk
     with leases.own(platform_id) as lease:
         assert lease is not None
-        claimed = delivery._Pass(lease, lambda _n: None)
+        claimed = delivery._Pass(lease, Counter(), lambda _n: None)
         jobs = claimed._claim(10)
         with_threads(claimed, jobs)
     row = the_row()
@@ -443,7 +444,7 @@ def claim(lms: Lms) -> tuple[leases.Lease, delivery._Pass, list[Any]]:
     token = uuid.uuid4()
     Platform.objects.update(lease_token=token, lease_until=timezone.now() + timedelta(seconds=300))
     lease = leases.Lease(platform, token)
-    one_pass = delivery._Pass(lease, lambda _n: None)
+    one_pass = delivery._Pass(lease, Counter(), lambda _n: None)
     return lease, one_pass, one_pass._claim(10)
 
 

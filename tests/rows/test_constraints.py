@@ -287,13 +287,7 @@ CHECKS: dict[str, tuple[Callable[[World, Values], models.Model], list[Values], l
     ),
 }  # fmt: skip
 
-# A CHECK that comes out as NULL lets the row in, and a comparison with NULL does.
-LET_IN = {("ltiaas_score_amounts", 3), ("ltiaas_score_sent_is_newest", 2)}
-BAD = [
-    pytest.param(name, number, marks=[pytest.mark.xfail(strict=True)] if (name, number) in LET_IN else [])
-    for name, (_make, _good, bad) in CHECKS.items()
-    for number in range(len(bad))
-]
+BAD = [(name, number) for name, (_make, _good, bad) in CHECKS.items() for number in range(len(bad))]
 GOOD = [(name, number) for name, (_make, good, _bad) in CHECKS.items() for number in range(len(good))]
 
 

@@ -63,9 +63,9 @@ def collect_from_source() -> int:
     if settings.SCORE_SOURCE is None:
         return 0
     asked_before = SyncRun.objects.filter(kind=Kind.GRADES, platform=None, outcome=Outcome.OK).first()
-    source = import_string(settings.SCORE_SOURCE)
     run = SyncRun.objects.create(kind=Kind.GRADES, trigger=Trigger.NIGHTLY)
     with _finishing(run):
+        source = import_string(settings.SCORE_SOURCE)
         changed = grades.record_scores(source(asked_before.started_at if asked_before else None))
         run.counts = {"recorded": changed}
     return changed
@@ -276,20 +276,6 @@ def reseal() -> Counter[str]:
             continue
         counts["resealed"] += same.update(sealed=sealing.seal(secret), fingerprint=sealing.fingerprint(secret))
     return counts
-
-
-def expected(kind: str) -> int:
-    """How much work of a kind is due now: scores, or courses. For progress bars and dry runs."""
-    if kind == Kind.GRADES:
-        return OutgoingScore.objects.due().sendable().count()
-    return _due_contexts().count()
-
-
-def waiting_for_night(kind: str) -> int:
-    """How much more the night would make due: scores without a time, or courses whose roster would be read."""
-    if kind == Kind.GRADES:
-        return OutgoingScore.objects.filter(state=OutgoingScore.State.DUE, due_at=None).sendable().count()
-    return _contexts_with_roster().filter(roster_due_at=None).count()
 
 
 def forecast(kind: str) -> dict[int, tuple[int, int]]:

@@ -520,3 +520,12 @@ def test_nothing_is_sent_any_more_after_ctrl_c(lms: Lms, interrupted: tuple[int,
     """One call may be under way; the others' rows are due again, and somebody else may be sending them already."""
     assert interrupted[0] == 130
     assert 2 <= lms.posts() <= 3
+
+
+def test_the_whole_night_without_celery_keeps_house_too(lms: Lms) -> None:
+    over = lms.launch("2001")
+    Launch.objects.filter(pk=over.pk).update(expires_at=timezone.now())
+    call_command("ltiaas_sync", "grades", stdout=io.StringIO())
+    assert Launch.objects.exists()
+    call_command("ltiaas_sync", "all", stdout=io.StringIO())
+    assert not Launch.objects.exists()

@@ -31,7 +31,8 @@ _STOPPED_BY_KEYBOARD = 130  # what shells make of Ctrl-C
 
 _EPILOG = """\
 examples:
-  manage.py ltiaas_sync all                     what the nightly Celery tasks do: send grades, read rosters
+  manage.py ltiaas_sync all                     what the nightly Celery tasks do: send grades, read rosters,
+                                                re-seal stored keys, drop what is over or too old
   manage.py ltiaas_sync grades                  send what is recorded, and what SCORE_SOURCE yields
   manage.py ltiaas_sync rosters --platform 3    read the rosters of one LMS
   manage.py ltiaas_sync all --dry-run           say what would be done; nothing is sent, read or changed
@@ -91,6 +92,8 @@ class Command(BaseCommand):
         try:
             self._release(kinds, platform_id)
             self._work(kinds, platform_id)
+            if len(kinds) > 1 and platform_id is None:
+                passes.housekeeping()
         except KeyboardInterrupt:
             self._summarize(kinds, platform_id)
             raise CommandError(

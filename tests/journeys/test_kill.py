@@ -84,7 +84,7 @@ def test_a_worker_killed_in_the_middle_loses_nothing_and_sends_nothing_twice(tmp
         assert manage("shell", "--verbosity", "0", "-c", STATES).endswith("['sent']")
 
     graded = [cell for cell in sandbox.gradebook("course-101") if cell.score]
-    held = {cell.user_id: (int(cell.score * 10), cell.comment) for cell in graded}
+    held = {cell.user_id: (int((cell.score or 0) * 10), cell.comment) for cell in graded}
     assert held == {person: (n, f"worth {n}") for n, person in enumerate(PEOPLE) if n}
     assert set(collections.Counter(posts(sandbox)).values()) == {1}
     assert len(posts(sandbox)) == len(PEOPLE)

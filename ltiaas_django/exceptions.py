@@ -112,7 +112,7 @@ class ApiError(LtiError):
         super().__init__(asked, self.detail)
 
     def __str__(self) -> str:
-        said_by = {"ltiaas": "LTIAAS", "lms": "The LMS", "network": "The network"}[self.origin]
+        said_by = {"ltiaas": "LTIAAS", "lms": "The LMS", "network": "The network or a gateway"}[self.origin]
         status = f" {self.status_code}" if self.status_code else ""
         return f"{self.asked}: {said_by} said{status} {self.detail or '(nothing)'}"
 
@@ -190,3 +190,7 @@ class InvalidRequest(ApiError):
 
 class InvalidResponse(ApiError):
     """An answer that does not parse; `detail` names the field or what came instead of JSON."""
+
+    def __str__(self) -> str:
+        said_by = "the LMS" if self.origin == "lms" else "LTIAAS"
+        return f"{self.asked}: the answer of {said_by} cannot be used: {self.detail}"

@@ -76,7 +76,7 @@ def judge_refusal(key: ServiceKey, error: exceptions.LtiError) -> None:
     LTIAAS answers a bad API key and a bad service key alike; marking every stored key because of a mistyped setting
     would silence all courses until their next launch. Raises ConfigurationError in that case.
     """
-    if isinstance(error, exceptions.Refused) and error.origin == "ltiaas" and api_key_is_refused():
+    if isinstance(error, exceptions.Refused) and error.origin == "ltiaas" and api_key_is_refused(error):
         raise exceptions.ConfigurationError(
             'LTIAAS does not accept LTIAAS["API_KEY"]. No key was marked as refused.'
         ) from error
@@ -104,9 +104,11 @@ def refuse_by_hand(key: ServiceKey) -> bool:
     return bool(marked)
 
 
-def api_key_is_refused() -> bool:
+def api_key_is_refused(refusal: exceptions.Refused) -> bool:
     """Whether LTIAAS turns our API key away, asked at most once a minute. False when it cannot be known."""
     global _api_key_verdict
+    if "api key" in refusal.detail.lower():
+        return True
     asked_for = sealing.fingerprint(f"{settings.URL} {settings.API_KEY}")
     known_for, asked_at, accepted = _api_key_verdict
     if known_for != asked_for or time.monotonic() - asked_at > _API_KEY_VERDICT_LASTS:

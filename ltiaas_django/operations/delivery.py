@@ -16,13 +16,11 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import random
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from datetime import datetime, timedelta
-from decimal import Decimal
+from datetime import timedelta
 
 from django.db import connection as database
 from django.db import models, transaction
@@ -34,7 +32,7 @@ from ltiaas_django.conf import settings
 from ltiaas_django.connections.base import ServiceConnection
 from ltiaas_django.models import LineItem, OutgoingScore, ScoreAttempt, ServiceKey
 from ltiaas_django.models.grades import OutgoingScoreQuerySet
-from ltiaas_django.operations import connecting, grades, leases
+from ltiaas_django.operations import connecting, grades, leases, line_items, verdicts
 from ltiaas_django.vocabulary import ActivityProgress, GradingProgress
 
 logger = logging.getLogger(__name__)
@@ -50,8 +48,6 @@ _SPACING = grades.SPACING
 _STORM = 10  # failures of the network or the LMS in a row after which the platform gets a rest
 _REST = 300.0  # seconds
 _PATIENCE = 2.5  # seconds that a pass waits for rows which are due that soon, instead of leaving them to the tick
-_THROTTLE_REST = 60.0  # seconds, where the LMS does not say how long
-_CLOSE_ENOUGH = Decimal("0.00005")  # of the maximum: Moodle reads 81.23456 back as 81.23460
 
 
 @dataclasses.dataclass(eq=False)
@@ -217,7 +213,9 @@ class _Pass:
             if graded or row.sent_revision is None:
                 left.append(job)
             else:
-                self._settle(_Outcome(job, error=_Withheld("Something was sent already; progress is reported once.")))
+                self._settle(
+                    _Outcome(job, error=verdicts.Withheld("Something was sent already; progress is reported once."))
+                )
         return left
 
     def _prepare(self, jobs: list[_Job]) -> list[tuple[_Job, ServiceConnection]]:
@@ -230,7 +228,9 @@ class _Pass:
                     if not line_item.lti_id or line_item.gone_at:
                         own = key.resource_link_id is not None and key.resource_link_id == line_item.resource_link_id
                         self.lease.wait_turn()
-                        find_or_create(connection, line_item, jobs[0].row.maximum, key_is_own=own)
+                        line_items.find_or_create(
+                            connection, line_item, jobs[0].row.maximum, key_is_own=own, lease_token=self.lease.token
+                        )
                 for job in jobs:
                     job.key, job.row.line_item = key, line_item
                 return [(job, connection) for job in jobs]
@@ -239,7 +239,7 @@ class _Pass:
             except exceptions.ApiError as error:
                 self.lease.note_failure(error)
                 for job in jobs:
-                    self._settle(_Outcome(job, error=_NotSent(error)))
+                    self._settle(_Outcome(job, error=verdicts.NotSent(error)))
                 return []
         missing = exceptions.ServiceNotOffered("No healthy service key; the next launch brings one.")
         for job in jobs:
@@ -260,10 +260,10 @@ class _Pass:
                 results = future.result()
             except exceptions.LtiError as error:
                 for job, _connection in group:
-                    self._settle(_Outcome(job, error=_StillUnknown(error)))
+                    self._settle(_Outcome(job, error=verdicts.StillUnknown(error)))
                 continue
             for job, connection in group:
-                stored, unconfirmed = compare(job.row, results.get(job.row.lti_user.lti_id))
+                stored, unconfirmed = verdicts.compare(job.row, results.get(job.row.lti_user.lti_id))
                 if stored:
                     self._settle(_Outcome(job, accepted=True, unconfirmed=unconfirmed))
                 else:
@@ -328,7 +328,7 @@ class _Pass:
                 self.used_keys.add(outcome.job.key.pk)
             return
         if isinstance(error, exceptions.Throttled):
-            leases.pause(self.lease, error.retry_after or _THROTTLE_REST, str(error))
+            leases.pause(self.lease, error.retry_after or verdicts.THROTTLE_REST, str(error))
         elif self.lease.failures_in_a_row >= _STORM:
             leases.pause(self.lease, _REST, str(error))
         self._flush()
@@ -393,7 +393,7 @@ class _Pass:
 
     def _record_failed(self, outcome: _Outcome, row: OutgoingScore) -> None:
         error, revision = outcome.error or exceptions.LtiError("no outcome"), outcome.job.row.revision
-        verdict = judge(error, row.attempts)
+        verdict = verdicts.judge(error, row.attempts)
         _attempts([(row.pk, revision, verdict.outcome, verdict.code, str(error))])
         if row.lease_token != self.lease.token:
             if verdict.outcome == ScoreAttempt.Outcome.UNKNOWN:
@@ -428,111 +428,6 @@ class _Pass:
         )
 
 
-# --- judging ----------------------------------------------------------------------------------------------------------
-
-
-class _Withheld(exceptions.LtiError):
-    """Not sent because it would do harm."""
-
-
-class _NotSent(exceptions.LtiError):
-    """The call before the score failed, so the score did not go out."""
-
-    def __init__(self, cause: exceptions.ApiError) -> None:
-        super().__init__(str(cause))
-        self.cause = cause
-
-
-class _StillUnknown(exceptions.LtiError):
-    """The gradebook could not be read either."""
-
-    def __init__(self, cause: exceptions.LtiError) -> None:
-        super().__init__(str(cause))
-        self.cause = cause
-
-
-@dataclasses.dataclass(frozen=True)
-class Verdict:
-    """What becomes of a row after an error."""
-
-    state: OutgoingScore.State
-    due_at: datetime | None
-    attempts: int
-    code: str
-    outcome: ScoreAttempt.Outcome = ScoreAttempt.Outcome.FAILED
-
-
-def judge(error: exceptions.LtiError, attempts: int) -> Verdict:
-    """The policy for each class of error; `attempts`: failures in a row before this one."""
-    now = timezone.now()
-    again = attempts + 1
-    code = error.code if isinstance(error, exceptions.ApiError) else type(error).__name__.strip("_").lower()
-    match error:
-        case _StillUnknown():
-            return Verdict(State.UNKNOWN, now + back_off(again), again, "outcome_unknown", ScoreAttempt.Outcome.UNKNOWN)
-        case exceptions.OutcomeUnknown() | exceptions.ServerError():
-            # A gateway's 502 says nothing of whether the LMS behind it stored the score.
-            return Verdict(State.UNKNOWN, now + back_off(again), again, code, ScoreAttempt.Outcome.UNKNOWN)
-        case exceptions.ServiceNotOffered():
-            return Verdict(State.WAITING, None, attempts, "no_key")
-        case exceptions.Refused():
-            # Due at once: `_prepare` finds a sibling key, or else makes it wait for the next launch.
-            return Verdict(State.DUE, now + _SPACING, attempts, code)
-        case exceptions.Throttled():
-            rest = timedelta(seconds=error.retry_after or _THROTTLE_REST)
-            return Verdict(State.DUE, now + rest, attempts, code)
-        case exceptions.PersonNotGradable() | exceptions.InvalidRequest() | _Withheld():
-            return Verdict(State.PARKED, None, again, code)
-        case _NotSent(cause=exceptions.InvalidRequest() | exceptions.PersonNotGradable()):
-            code, pause = error.cause.code, back_off(again)
-        case _NotSent(cause=exceptions.Throttled()):
-            code, pause = error.cause.code, timedelta(seconds=_THROTTLE_REST)
-            again = attempts
-        case _NotSent():
-            code, pause = error.cause.code, back_off(again)
-        case exceptions.Superseded() | exceptions.NotFound():
-            pause = max(2 * _SPACING, back_off(attempts)) if attempts else 2 * _SPACING
-        case _:
-            pause = back_off(again)
-    if again >= settings.MAX_ATTEMPTS:
-        return Verdict(State.PARKED, None, again, code)
-    return Verdict(State.DUE, now + pause, again, code)
-
-
-def back_off(attempts: int) -> timedelta:
-    """How long to wait after that many failures in a row: doubling, capped, with jitter of a half."""
-    longest = min(settings.RETRY_CAP, settings.RETRY_BASE * 2.0 ** min(max(attempts - 1, 0), 30))
-    return timedelta(seconds=random.uniform(longest / 2, longest))  # noqa: S311  jitter, no secret
-
-
-def compare(row: OutgoingScore, result: data.Result | None) -> tuple[bool, str]:
-    """Whether the gradebook holds what was sent, and which parts of it the LMS does not show.
-
-    Compares every field that the LMS returns. What it does not return cannot be confirmed, and is not sent twice.
-    """
-    if row.grading_progress != GradingProgress.FULLY_GRADED:
-        return True, "progress"  # no LMS tells, and sending it twice may wipe a grade
-    held = result.score if result else None
-    if row.given is None:
-        stored = held is None
-    elif held is None:
-        # Moodle returns a stored 0 as a result without a score; no result at all means that nothing is stored.
-        stored = result is not None and row.given == 0
-    else:
-        sent_share = row.given / (row.maximum or Decimal(1))
-        held_share = held / ((result.maximum if result else None) or row.maximum or Decimal(1))
-        stored = abs(sent_share - held_share) <= _CLOSE_ENOUGH
-    if not stored:
-        return False, ""
-    unconfirmed = ["attempt"] if row.extra else []
-    comment = result.comment if result else None
-    if comment is None:
-        unconfirmed += ["comment"] if row.comment else []
-    elif comment.strip() != row.comment.strip():
-        return False, ""
-    return True, ", ".join(unconfirmed)
-
-
 def score_of(row: OutgoingScore) -> data.Score:
     """The row as it goes over the wire."""
     return data.Score(
@@ -545,53 +440,6 @@ def score_of(row: OutgoingScore) -> data.Score:
         timestamp=row.recorded_at,
         extra=row.extra,
     )
-
-
-# --- line items -------------------------------------------------------------------------------------------------------
-
-
-def find_or_create(
-    connection: ServiceConnection, line_item: LineItem, maximum: Decimal | None, *, key_is_own: bool
-) -> None:
-    """Make `line_item.lti_id` that of the LMS's line item: found if there is one, created if not. Raises ApiError."""
-    link = line_item.resource_link
-    found = None
-    for candidate in connection.line_items(
-        resource_link_id=link.lti_id if link else "", resource_id=line_item.resource_id, tag=line_item.tag
-    ):
-        if is_wanted(candidate, line_item, key_is_own=key_is_own):
-            found = candidate
-            break
-    if found is None:
-        found = connection.create_line_item(
-            data.LineItem(
-                label=line_item.label or (str(link) if link else "") or line_item.resource_id or "Score",
-                score_maximum=line_item.score_maximum or maximum or Decimal(100),
-                resource_link_id=link.lti_id if link else "",
-                resource_id=line_item.resource_id,
-                tag=line_item.tag,
-            )
-        )
-    if line_item.score_maximum != found.score_maximum:
-        LineItem.objects.filter(pk=line_item.pk).update(score_maximum=found.score_maximum)
-    grades.adopt_line_item(line_item, found.lti_id)
-
-
-def is_wanted(candidate: data.LineItem, line_item: LineItem, *, key_is_own: bool) -> bool:
-    """Whether a line item that the LMS lists is the one we mean.
-
-    LMSs filter loosely, and some answer by the launch that a key belongs to, whatever was asked: under a sibling's
-    key the list may hold another activity's column.
-    """
-    link = line_item.resource_link
-    if line_item.tag or line_item.resource_id:
-        same_names = (candidate.tag, candidate.resource_id) == (line_item.tag, line_item.resource_id)
-        same_place = link is None or candidate.resource_link_id in {"", link.lti_id}
-        return same_names and same_place
-    if link is not None and candidate.resource_link_id:
-        return candidate.resource_link_id == link.lti_id and not (candidate.tag or candidate.resource_id)
-    names_nothing = not (candidate.resource_link_id or candidate.resource_id or candidate.tag)
-    return names_nothing and key_is_own
 
 
 # --- rows -------------------------------------------------------------------------------------------------------------

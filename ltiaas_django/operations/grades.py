@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any, Literal
+from uuid import UUID
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
@@ -276,10 +277,11 @@ def _announce(platform_ids: Iterable[int]) -> None:
 # --- what an operator or a sync changes about the outbox --------------------------------------------------------------
 
 
-def adopt_line_item(line_item: LineItem, lti_id: str) -> None:
+def adopt_line_item(line_item: LineItem, lti_id: str, *, lease_token: UUID | None = None) -> None:
     """The line item is this one in the LMS from now on. A new one behind the same activity has no grades yet.
 
-    What was sent to an earlier one does not count any more: those scores are due again.
+    What was sent to an earlier one does not count any more: those scores are due again. Rows that are claimed under
+    `lease_token` have not been sent yet, and will go to the new one.
     """
     is_new = line_item.lti_id != lti_id
     line_item.lti_id, line_item.gone_at = lti_id, None
@@ -287,8 +289,10 @@ def adopt_line_item(line_item: LineItem, lti_id: str) -> None:
         LineItem.objects.filter(pk=line_item.pk).update(lti_id=lti_id, gone_at=None)
         if is_new:
             sent = OutgoingScore.objects.filter(line_item=line_item, sent_revision__isnull=False)
+            sending = sent.filter(state=State.SENDING)
             # In flight to the old one: a higher revision makes its outcome count as overtaken.
-            sent.filter(state=State.SENDING).update(sent_revision=None, revision=F("revision") + 1)
+            sending.exclude(lease_token=lease_token).update(sent_revision=None, revision=F("revision") + 1)
+            sending.filter(lease_token=lease_token).update(sent_revision=None)
             sent.exclude(state=State.SENDING).update(
                 sent_revision=None, state=State.DUE, due_at=timezone.now(), attempts=0, unconfirmed=""
             )

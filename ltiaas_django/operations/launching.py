@@ -56,7 +56,7 @@ def fetch_id_token(ltik: str) -> data.IdToken:
         with connecting.open_new_launch(ltik) as connection:
             return connection.id_token(deadline=settings.LAUNCH_DEADLINE)
     except exceptions.Refused as error:
-        if connecting.api_key_is_refused():
+        if connecting.api_key_is_refused(error):
             raise exceptions.LaunchUnavailable(
                 _(
                     "This tool is not set up correctly: LTIAAS does not accept its API key. "

@@ -18,7 +18,7 @@ from django.utils import timezone
 from ltiaas_django import data, exceptions, signals, vocabulary
 from ltiaas_django.conf import settings
 from ltiaas_django.models import Context, Launch, LtiUser, Membership
-from ltiaas_django.operations import connecting, delivery, grades, leases
+from ltiaas_django.operations import connecting, grades, leases, verdicts
 from ltiaas_django.vocabulary import MembershipStatus
 
 logger = logging.getLogger(__name__)
@@ -77,7 +77,7 @@ def _note_failure(context: Context, error: exceptions.LtiError) -> None:
     Context.objects.filter(pk=context.pk).update(
         roster_failures=failures,
         roster_error=str(error)[:500],
-        roster_due_at=timezone.now() + delivery.back_off(failures) if retry else None,
+        roster_due_at=timezone.now() + verdicts.back_off(failures) if retry else None,
     )
 
 

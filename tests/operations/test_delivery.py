@@ -21,12 +21,11 @@ from ltiaas_django.models import (
     Membership,
     OutgoingScore,
     Platform,
-    ResourceLink,
     ScoreAttempt,
     ServiceKey,
     SyncRun,
 )
-from ltiaas_django.operations import delivery, leases, passes
+from ltiaas_django.operations import delivery, leases, line_items, passes, verdicts
 from ltiaas_django.operations.grades import resend
 from ltiaas_django.vocabulary import GradingProgress
 from tests.lms import Lms, night
@@ -109,39 +108,67 @@ def test_a_line_item_of_the_activity_is_found_and_not_created_again(lms: Lms) ->
     assert lms.grades()[("2001", QUIZ)][0] == 6
 
 
+MINE = {"resource_link_id": "quiz-1"}
+OTHER = {"resource_link_id": "quiz-2"}
+BONUS = {"resource_link_id": "quiz-1", "tag": "bonus"}
+NAMELESS: dict[str, str] = {}
+
+
 @pytest.mark.parametrize(
-    ("listed", "own_key", "other_key"),
+    ("listed", "by_own_key", "by_siblings_key"),
     [
-        ({"resource_link_id": "quiz-1"}, True, True),
-        ({"resource_link_id": "quiz-2"}, False, False),
-        ({}, True, False),
-        ({"tag": "bonus"}, False, False),
-        ({"resource_link_id": "quiz-1", "tag": "bonus"}, False, False),
-        ({"resource_id": "x"}, False, False),
+        ([MINE], 0, 0),
+        ([OTHER], None, None),
+        ([NAMELESS], 0, None),
+        ([NAMELESS, MINE], 1, 1),
+        ([OTHER, NAMELESS], None, None),  # the LMS does not filter, so the nameless one may be anybody's
+        ([NAMELESS, NAMELESS], None, None),
+        ([BONUS], None, None),
+        ([{"tag": "bonus"}], None, None),
+        ([{"resource_id": "x"}], None, None),
+        ([OTHER, BONUS, MINE], 2, 2),
+        ([], None, None),
     ],
 )
-def test_a_siblings_lookup_never_takes_another_activitys_column(
-    db: None, listed: dict[str, str], own_key: bool, other_key: bool
+def test_a_lookup_never_takes_another_activitys_column(
+    lms: Lms, listed: list[dict[str, str]], by_own_key: int | None, by_siblings_key: int | None
 ) -> None:
-    wanted = LineItem(resource_link=ResourceLink(lti_id="quiz-1"))
-    candidate = data.LineItem(lti_id="https://lms/1", label="Q", score_maximum=Decimal(1), **listed)
-    assert delivery.is_wanted(candidate, wanted, key_is_own=True) is own_key
-    assert delivery.is_wanted(candidate, wanted, key_is_own=False) is other_key
+    wanted = LineItem.objects.get(resource_link=lms.launch("2001").resource_link)
+    items = [
+        data.LineItem(lti_id=f"https://lms/{n}", label="Q", score_maximum=Decimal(1), **names)
+        for n, names in enumerate(listed)
+    ]
+    for key_is_own, index in [(True, by_own_key), (False, by_siblings_key)]:
+        chosen = line_items.choose(items, wanted, key_is_own=key_is_own)
+        assert chosen == (None if index is None else items[index])
 
 
-def test_tag_and_resource_id_must_both_be_as_wanted(db: None) -> None:
-    wanted = LineItem(resource_link=ResourceLink(lti_id="quiz-1"), tag="bonus", resource_id="7")
-    for tag, resource_id, link, result in [
+def test_a_nameless_column_serves_one_activity_only(lms: Lms) -> None:
+    first = LineItem.objects.get(resource_link=lms.launch("2001", "quiz-1").resource_link)
+    second = LineItem.objects.get(resource_link=lms.launch("2001", "quiz-2").resource_link)
+    nameless = data.LineItem(lti_id="https://lms/1", label="Q", score_maximum=Decimal(1))
+    assert line_items.choose([nameless], first, key_is_own=True) == nameless
+    LineItem.objects.filter(pk=first.pk).update(lti_id=nameless.lti_id)
+    assert line_items.choose([nameless], second, key_is_own=True) is None
+    assert line_items.choose([nameless], first, key_is_own=True) == nameless
+
+
+def test_tag_and_resource_id_must_both_be_as_wanted(lms: Lms) -> None:
+    link = lms.launch("2001").resource_link
+    assert link is not None
+    wanted = LineItem.objects.create(context=link.context, resource_link=link, tag="bonus", resource_id="7")
+    for tag, resource_id, link_id, fits in [
         ("bonus", "7", "quiz-1", True),
         ("bonus", "7", "", True),
         ("bonus", "7", "quiz-2", False),
         ("bonus", "8", "quiz-1", False),
         ("", "7", "quiz-1", False),
+        ("", "", "", False),
     ]:
         candidate = data.LineItem(
-            label="Q", score_maximum=Decimal(1), tag=tag, resource_id=resource_id, resource_link_id=link
+            label="Q", score_maximum=Decimal(1), tag=tag, resource_id=resource_id, resource_link_id=link_id
         )
-        assert delivery.is_wanted(candidate, wanted, key_is_own=False) is result
+        assert (line_items.choose([candidate], wanted, key_is_own=True) is not None) is fits
 
 
 def test_no_body_ever_holds_a_null_or_a_local_time(lms: Lms) -> None:
@@ -303,6 +330,8 @@ def test_a_deleted_line_item_is_made_anew_and_what_was_sent_goes_out_again(lms: 
     send()
     send()
     assert {key[0]: value[0] for key, value in lms.grades().items()} == {"2001": 5, "2002": 6}
+    stored = [r.body["userId"] for r in lms.sandbox.requests if r.path.endswith("/scores") and r.status == 204]
+    assert sorted(stored) == ["2001", "2001", "2002"]  # once to the old column, and once each to the new one
     assert set(OutgoingScore.objects.values_list("state", flat=True)) == {"sent"}
 
 
@@ -431,7 +460,7 @@ def test_every_field_that_the_lms_returns_is_compared(
     if result is not None:
         amounts = {name: Decimal(str(value)) for name, value in result.items() if name != "comment"}
         held = data.Result(user_id="1", comment=result.get("comment"), **amounts)  # type: ignore[arg-type]
-    assert delivery.compare(OutgoingScore(**row), held) == (stored, unconfirmed)
+    assert verdicts.compare(OutgoingScore(**row), held) == (stored, unconfirmed)
 
 
 # --- claims and leases (must 10) --------------------------------------------------------------------------------------

@@ -8,7 +8,8 @@ from ltiaas_django import exceptions
 from ltiaas_django.connections.ltiaas import http, wire
 from ltiaas_django.connections.ltiaas.auth import ApiKeyAuth
 
-PLATFORMS: Final = "/api/platforms"  # LTIAAS's reference says /admin/platforms, its client libraries this
+PLATFORMS: Final = "/api/platforms"  # LTIAAS's client libraries say this
+PLATFORMS_TOO: Final = "/admin/platforms"  # and its reference this
 
 
 class Account:
@@ -20,14 +21,18 @@ class Account:
 
     def accepts_api_key(self) -> bool | None:
         """Whether LTIAAS takes the API key; None when that cannot be known now."""
-        try:
-            # No platform has this id, so the answer is short however many there are.
-            http.send(self.endpoint, self.auth, "GET", PLATFORMS, asked="GET platforms", query={"id": "-"})
-        except exceptions.Refused as refusal:
-            return False if refusal.origin == "ltiaas" else None
-        except exceptions.ApiError:
-            return None
-        return True
+        for path in (PLATFORMS, PLATFORMS_TOO):
+            try:
+                # No platform has this id, so the answer is short however many there are.
+                http.send(self.endpoint, self.auth, "GET", path, asked="GET platforms", query={"id": "-"})
+            except exceptions.Refused as refusal:
+                return False if refusal.origin == "ltiaas" else None
+            except (exceptions.NotFound, exceptions.InvalidRequest):
+                continue
+            except exceptions.ApiError:
+                return None
+            return True
+        return None
 
     def platforms(self, *, issuer: str = "", client_id: str = "") -> list[wire.RegisteredPlatform]:
         """The registered platforms, of one issuer or client if given. Raises `ApiError` subclasses."""

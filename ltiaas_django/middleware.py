@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, HttpResponse
@@ -26,6 +27,11 @@ class LtiMiddleware:
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
+
+    def process_view(self, request: HttpRequest, *_view: Any) -> None:
+        """Claim the launch that the request names, before the view: with ATOMIC_REQUESTS a view's error undoes it."""
+        if named_launch(request):
+            bool(request.lti)  # type: ignore[attr-defined]
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         request.lti = SimpleLazyObject(lambda: _launch_of(request))  # type: ignore[attr-defined]

@@ -38,9 +38,9 @@ def launch_needed(request: HttpRequest, reason: str) -> HttpResponse:
     not_yours = _("This page belongs to somebody else's launch, or your browser did not keep the sign-in.")
     messages = {
         "unnamed": _("This page opens only from an activity in your course. Please open the activity there."),
-        "unknown": f"{_('This page belongs to a launch that is not known here any more.')} {again}",
-        "expired": f"{_('This page was opened too long ago.')} {again}",
-        "not_yours": f"{not_yours} {_('Nothing was saved.')} {again}",
+        "unknown": " ".join([_("This page belongs to a launch that is not known here any more."), again]),
+        "expired": " ".join([_("This page was opened too long ago."), again]),
+        "not_yours": " ".join([not_yours, _("Nothing was saved."), again]),
     }
     return error(request, messages[reason], status=403, title=_("Please launch again"))
 

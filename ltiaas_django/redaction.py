@@ -29,6 +29,15 @@ _SECRET_NAMES: Final = {"ltik", "servicekey", "service_key", "legacyservicekey"}
 _QUICK_LOOK: Final = re.compile(r"ltik|service_?Key|AUTH-V|Bearer|eyJ", re.IGNORECASE)
 
 
+class Hidden(str):
+    """A credential that does not show itself where debug pages and error trackers print local variables."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return repr(HIDDEN)
+
+
 def redact(text: str) -> str:
     """The same text with every credential in it replaced by `[hidden]`.
 

@@ -22,7 +22,7 @@ def work(self: Any, platform_id: int, kinds: list[str], trigger: str) -> None:
     While another worker owns the platform this one comes back a little later; after that the tick looks after it.
     """
     runs = passes.work(platform_id, kinds, trigger)
-    if not runs and leases.is_owned(platform_id):
+    if not runs and leases.is_owned(platform_id) and self.request.retries < self.max_retries:
         raise self.retry(countdown=5)
 
 

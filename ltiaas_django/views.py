@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from typing import Any
+from urllib.parse import urlencode
 
 from django.core import signing
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, QueryDict
+from django.urls import reverse
 from django.utils.cache import patch_vary_headers
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
@@ -17,7 +19,7 @@ from django.views.decorators.debug import sensitive_variables
 from ltiaas_django import exceptions, pages, sealing, signals
 from ltiaas_django.models import Launch
 from ltiaas_django.models.launches import PARAMETER, add_launch
-from ltiaas_django.operations import launching, sso
+from ltiaas_django.operations import announcing, launching, sso
 from ltiaas_django.redaction import redact
 from ltiaas_django.vocabulary import LaunchType
 
@@ -30,7 +32,7 @@ _CONSENT_LASTS = 600  # seconds that the question "replace the session?" may be 
 class LaunchView(View):
     """Where LTIAAS sends people: `?ltik=...` begins a launch, and its clean URL, `?lti=<launch id>`, goes on with it.
 
-    Subclass it, override the hooks, and mount it instead of the one in `ltiaas_django.urls`. A hook is called at the
+    Subclass it, override the hooks, and mount it before the include of `ltiaas_django.urls`. A hook is called at the
     clean URL, with the person signed in, `request.lti` set, and any query parameters of the tool's own; it may render
     a page or redirect to `launch.url("your-view")`.
     """
@@ -103,7 +105,7 @@ class LaunchView(View):
             with transaction.atomic():
                 launch, created = launching.record_launch(id_token, ltik, framed=framed)
                 if sso.would_replace_foreign_session(request, launch.user):
-                    return self._ask_first(request, launch)
+                    return self._ask_first(request, launch, created)
                 sso.sign_in(request, launch)
         except exceptions.LaunchReplayed:
             started = launching.get_started(ltik)  # the other half of a double click was faster
@@ -129,7 +131,7 @@ class LaunchView(View):
                 )
             sso.policy().check(launch.user)
             if sso.would_replace_foreign_session(request, launch.user):
-                return self._ask_first(request, launch)
+                return self._ask_first(request, launch, created=False)
             sso.end_session_of(launch)
             sso.sign_in(request, launch)
         return HttpResponseRedirect(_clean_url(request, launch))
@@ -147,18 +149,19 @@ class LaunchView(View):
 
     # --- pieces ---
 
-    def _ask_first(self, request: HttpRequest, launch: Launch) -> HttpResponseBase:
-        """Somebody is signed in here, and not by a launch: an operator, say. Their session is not ended unasked."""
-        token = signing.dumps(
-            {
-                "launch": str(launch.pk),
-                "session": sealing.digest(request.session.session_key or ""),
-                "next": _clean_url(request, launch),
-            },
-            salt=_CONSENT_SALT,
-        )
-        context = {"title": _("Replace your session?"), "person": launch.lti_user, "token": token}
-        return pages.show(request, "replace_session.html", context)
+    def _ask_first(self, request: HttpRequest, launch: Launch, created: bool) -> HttpResponseBase:
+        """Somebody is signed in here, and not by a launch: an operator, say. Their session is not ended unasked.
+
+        The question stands at a URL of its own, so that the ltik is in no Referer header of the answer.
+        """
+        asked = {
+            "launch": str(launch.pk),
+            "session": sealing.digest(request.session.session_key or ""),
+            "next": _clean_url(request, launch),
+            "created": created,
+        }
+        query = urlencode({"token": signing.dumps(asked, salt=_CONSENT_SALT)})
+        return HttpResponseRedirect(f"{reverse('ltiaas:continue')}?{query}")
 
     def _not_offered(self, request: HttpRequest, launch: Launch, message: str) -> HttpResponseBase:
         return pages.error(
@@ -167,38 +170,57 @@ class LaunchView(View):
 
 
 class ContinueView(View):
-    """The answer to "replace your session?": a yes signs the launch's person in."""
+    """The question "replace your session?", and its answer: a yes signs the launch's person in."""
 
-    http_method_names = ["post"]
+    http_method_names = ["get", "head", "post"]
+
+    def get(self, request: HttpRequest) -> HttpResponseBase:
+        """Ask."""
+        asked = self._asked(request, request.GET)
+        launch = asked and self._launch(asked)
+        if not launch:
+            return self._refuse(request)
+        context = {"title": _("Replace your session?"), "person": launch.lti_user, "token": request.GET["token"]}
+        return pages.show(request, "replace_session.html", context)
 
     def post(self, request: HttpRequest) -> HttpResponseBase:
         """Sign in, if the question was asked in this very session, lately, and is not answered yet."""
-        refusal = _("This question is no longer open. Please open the activity from your course again.")
-        try:
-            asked = signing.loads(request.POST.get("token", ""), salt=_CONSENT_SALT, max_age=_CONSENT_LASTS)
-        except signing.BadSignature:
-            return pages.error(request, refusal, status=403)
-        if asked["session"] != sealing.digest(request.session.session_key or ""):
-            return pages.error(request, refusal, status=403)
+        asked = self._asked(request, request.POST)
+        if not asked:
+            return self._refuse(request)
         with transaction.atomic():
-            launch = (
-                Launch.objects.live().select_for_update(of=("self",)).select_related("user").filter(pk=asked["launch"])
-            ).first()
-            if launch is None or launch.claimed_at is not None or launch.session_sealed:
-                return pages.error(request, refusal, status=403)
+            launch = self._launch(asked)
+            if not launch:
+                return self._refuse(request)
             try:
                 sso.policy().check(launch.user)
             except exceptions.SsoRefused as error:
                 return pages.error(request, str(error), status=error.status_code)
             sso.sign_in(request, launch)
-        _announce(request, launch, created=False)
+        _announce(request, launch, asked["created"])
         return HttpResponseRedirect(asked["next"])
+
+    def _asked(self, request: HttpRequest, given: QueryDict) -> dict[str, Any]:
+        """What was asked in this session; empty if nothing was, or too long ago."""
+        try:
+            asked: dict[str, Any] = signing.loads(given.get("token", ""), salt=_CONSENT_SALT, max_age=_CONSENT_LASTS)
+        except signing.BadSignature:
+            return {}
+        return asked if asked["session"] == sealing.digest(request.session.session_key or "") else {}
+
+    def _launch(self, asked: dict[str, Any]) -> Launch | None:
+        open_ones = Launch.objects.live().filter(claimed_at=None, session_sealed="")
+        with transaction.atomic():
+            locked = open_ones.select_for_update(of=("self",)).select_related("user", "lti_user")
+            return locked.filter(pk=asked["launch"]).first()
+
+    def _refuse(self, request: HttpRequest) -> HttpResponseBase:
+        message = _("This question is no longer open. Please open the activity from your course again.")
+        return pages.error(request, message, status=403)
 
 
 def _announce(request: HttpRequest, launch: Launch, created: bool) -> None:
-    transaction.on_commit(
-        lambda: signals.launched.send(Launch, launch=launch, request=request, created=created), robust=True
-    )
+    announcing.announce(signals.launched, Launch, launch=launch, request=request, created=created)
 
 
 def _take_ltik(request: HttpRequest) -> list[str]:

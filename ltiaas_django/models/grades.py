@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Self
 
-from django.db import models
+from django.db import connection, models
 from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -14,6 +14,16 @@ from ltiaas_django.models.places import LTI_ID_LENGTH, Context, LtiUser, Resourc
 
 AMOUNT_DIGITS = 14  # what a JSON number surely carries; 15 significant digits survive any reader's binary float
 AMOUNT_PLACES = 5  # Moodle keeps five, every other LMS fewer
+
+
+def skip_locked(rows: models.QuerySet[OutgoingScore]) -> models.QuerySet[OutgoingScore]:
+    """Lock the rows that are free and pass over the others, where the database can (SQLite locks as a whole).
+
+    A tool's transaction may hold a row for a minute; no worker waits for it.
+    """
+    if connection.features.has_select_for_update_skip_locked:
+        return rows.select_for_update(skip_locked=True, of=("self",))
+    return rows
 
 
 class LineItem(models.Model):
@@ -160,6 +170,7 @@ class OutgoingScore(models.Model):
         indexes = [
             # The outbox is small beside the history: only what is open is indexed by when it is due.
             models.Index(fields=["due_at"], name="ltiaas_score_due", condition=Q(state__in=["due", "unknown"])),
+            models.Index(fields=["line_item"], name="ltiaas_score_waiting", condition=Q(state="waiting")),
             models.Index(fields=["lease_until"], name="ltiaas_score_leased", condition=Q(state="sending")),
             models.Index(fields=["line_item"], name="ltiaas_score_open", condition=~Q(state="sent")),
         ]

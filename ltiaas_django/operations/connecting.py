@@ -21,6 +21,7 @@ from ltiaas_django.connections.ltiaas.auth import ApiKeyAuth, LtikAuth, ServiceK
 from ltiaas_django.connections.ltiaas.connection import LtiaasLaunchConnection, LtiaasServiceConnection
 from ltiaas_django.connections.ltiaas.http import Endpoint
 from ltiaas_django.models import Context, Launch, Platform, ResourceLink, ServiceKey
+from ltiaas_django.operations import announcing
 
 logger = logging.getLogger(__name__)
 
@@ -80,27 +81,24 @@ def judge_refusal(key: ServiceKey, error: exceptions.LtiError) -> None:
         raise exceptions.ConfigurationError(
             'LTIAAS does not accept LTIAAS["API_KEY"]. No key was marked as refused.'
         ) from error
-    now = timezone.now()
-    # A launch may have replaced the key meanwhile; the new one was not refused.
-    marked = ServiceKey.objects.filter(pk=key.pk, fingerprint=key.fingerprint, refused_at__isnull=True).update(
-        refused_at=now, last_error=str(error)[:500]
-    )
-    if marked:
-        logger.warning("Service key %s (row %s) was refused: %s", key.fingerprint, key.pk, error)
-        key.refused_at = now
-        signals.key_refused.send(ServiceKey, key=key)
+    _mark_as_refused(key, str(error))
 
 
 def refuse_by_hand(key: ServiceKey) -> bool:
     """Mark a key as refused because a person says so, until a launch replaces it. False if it was refused already."""
-    now, reason = timezone.now(), "Marked as refused by hand."
+    return _mark_as_refused(key, "Marked as refused by hand.")
+
+
+def _mark_as_refused(key: ServiceKey, reason: str) -> bool:
+    now = timezone.now()
+    # A launch may have replaced the key meanwhile; the new one was not refused.
     marked = ServiceKey.objects.filter(pk=key.pk, fingerprint=key.fingerprint, refused_at__isnull=True).update(
-        refused_at=now, last_error=reason
+        refused_at=now, last_error=reason[:500]
     )
     if marked:
-        logger.warning("Service key %s (row %s) was marked as refused by hand", key.fingerprint, key.pk)
-        key.refused_at, key.last_error = now, reason
-        signals.key_refused.send(ServiceKey, key=key)
+        logger.warning("Service key %s (row %s) was refused: %s", key.fingerprint, key.pk, reason)
+        key.refused_at, key.last_error = now, reason[:500]
+        announcing.announce(signals.key_refused, ServiceKey, key=key)
     return bool(marked)
 
 

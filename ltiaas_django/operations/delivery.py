@@ -22,8 +22,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import timedelta
 
-from django.db import connection as database
-from django.db import models, transaction
+from django.db import DatabaseError, models, transaction
 from django.db.models import Case, F, Q, Value, When
 from django.utils import timezone
 
@@ -31,8 +30,8 @@ from ltiaas_django import data, exceptions, signals
 from ltiaas_django.conf import settings
 from ltiaas_django.connections.base import ServiceConnection
 from ltiaas_django.models import LineItem, OutgoingScore, ScoreAttempt, ServiceKey
-from ltiaas_django.models.grades import OutgoingScoreQuerySet
-from ltiaas_django.operations import connecting, grades, leases, line_items, verdicts
+from ltiaas_django.models.grades import OutgoingScoreQuerySet, skip_locked
+from ltiaas_django.operations import announcing, connecting, grades, leases, line_items, verdicts
 from ltiaas_django.vocabulary import ActivityProgress, GradingProgress
 
 logger = logging.getLogger(__name__)
@@ -56,21 +55,28 @@ class _Job:
 
     row: OutgoingScore
     claimed_at: float
-    ask_first: bool
-    """Its last outcome is unknown: what the gradebook holds is read before anything is sent."""
+    """By the monotonic clock, before the claim was written: the worker never believes in its lease for too long."""
+    earlier: int | None
+    """A revision that may have reached the LMS without our knowing; None once that is settled."""
     key: ServiceKey | None = None
     in_flight: bool = False
     """The score is on the wire, or was when the pass broke off."""
 
+    @property
+    def must_ask(self) -> bool:
+        """Whether this very revision may be in the gradebook already: that is read before anything is sent."""
+        return self.earlier == self.row.revision
+
 
 @dataclasses.dataclass(frozen=True)
 class _Outcome:
-    """What came of a job: accepted, not tried at all, or an error."""
+    """What came of a job: accepted, or an error; `went_out` says whether the score itself was sent by then."""
 
     job: _Job
     accepted: bool = False
     unconfirmed: str = ""
     error: exceptions.LtiError | None = None
+    went_out: bool = False
 
 
 def send_due(lease: leases.Lease, counts: Counter[str], progress: Progress) -> None:
@@ -88,7 +94,7 @@ def reap(platform_id: int | None = None) -> int:
     if platform_id is not None:
         lost &= _of_platform(platform_id)
     with transaction.atomic():
-        rows = list(_skip_locked(lost).values_list("pk", "sending_revision")[:10_000])
+        rows = list(skip_locked(lost).values_list("pk", "sending_revision")[:10_000])
         _attempts((pk, revision or 0, ScoreAttempt.Outcome.UNKNOWN, "worker_lost", "") for pk, revision in rows)
         return OutgoingScore.objects.filter(pk__in=[pk for pk, _revision in rows]).update(
             state=State.UNKNOWN, lease_token=None, lease_until=None, due_at=timezone.now()
@@ -105,6 +111,8 @@ class _Pass:
         self.outcomes: list[_Outcome] = []
         self.flushed_at = time.monotonic()
         self.used_keys: set[int] = set()
+        self.refused_keys: set[int] = set()
+        self.settled = 0
         self.misconfigured: exceptions.ConfigurationError | None = None
 
     def run(self) -> None:
@@ -112,56 +120,40 @@ class _Pass:
         with ThreadPoolExecutor(self.lease.parallel_calls, thread_name_prefix="ltiaas") as threads:
             handled = 0
             while handled < settings.SCORES_PER_PASS and self.lease.renew():
-                jobs = self._claim(min(_BATCH, settings.SCORES_PER_PASS - handled))
+                jobs = self._claim(min(self.lease.fits(_BATCH), settings.SCORES_PER_PASS - handled))
                 if not jobs and not self._wait_for_more():
                     break
                 handled += len(jobs)
+                settled = self.settled
                 try:
                     self._work_off(threads, jobs)
                 finally:
                     self._flush()
                     self._release(jobs)
+                if jobs and self.settled == settled:
+                    break  # nothing of it could be tried; the next tick may fare better
+        connecting.note_use(self.used_keys)
         if self.misconfigured is not None:
             raise self.misconfigured
-        connecting.note_use(self.used_keys)
 
     # --- claiming ---
 
     def _claim(self, size: int) -> list[_Job]:
         """Take due rows under the lease; those that other transactions hold are passed over, not waited for."""
+        began, now = time.monotonic(), timezone.now()
         with transaction.atomic():
             due = _of_platform(self.lease.platform.pk).due().sendable()
-            due = due.filter(Q(attempted_at=None) | Q(attempted_at__lte=timezone.now() - _SPACING))
+            due = due.filter(Q(attempted_at=None) | Q(attempted_at__lte=now - _SPACING))
             due = due.order_by(F("attempted_at").asc(nulls_first=True), "due_at", "pk")
-            rows = list(_skip_locked(due).select_related("line_item__context__platform", "lti_user")[:size])
-            if not rows:
-                return []
-            now, until = timezone.now(), self.lease.until
-            for row in rows:
-                row.attempted_at = now
+            rows = list(skip_locked(due).select_related("line_item__context__platform", "lti_user")[:size])
             OutgoingScore.objects.filter(pk__in=[row.pk for row in rows]).update(
                 state=State.SENDING,
-                sending_revision=Case(
-                    # What was in flight is what the gradebook may hold; a newer revision overtakes the question.
-                    When(Q(state=State.UNKNOWN, sending_revision__isnull=False), then=F("sending_revision")),
-                    default=F("revision"),
-                ),
+                sending_revision=F("revision"),
                 lease_token=self.lease.token,
-                lease_until=until,
+                lease_until=now + timedelta(seconds=self.lease.length),
                 attempted_at=now,
             )
-        began = time.monotonic()
-        jobs = []
-        for row in rows:
-            asks = row.state == State.UNKNOWN
-            if asks and row.sending_revision != row.revision:
-                asks = False  # overtaken: the newest value is sent, whatever became of the older
-                OutgoingScore.objects.filter(pk=row.pk, lease_token=self.lease.token).update(
-                    sending_revision=row.revision
-                )
-            row.sending_revision = row.revision
-            jobs.append(_Job(row, began, asks))
-        return jobs
+        return [_Job(row, began, row.sending_revision) for row in rows]
 
     def _wait_for_more(self) -> bool:
         """Whether something is due in a moment (overtaken, or spaced from its last attempt); waits for it."""
@@ -178,73 +170,81 @@ class _Pass:
         return True
 
     def _release(self, jobs: list[_Job]) -> None:
-        """What was claimed and not tried is due as before; what was on the wire when the pass broke off is unknown."""
+        """What was claimed and not tried is as before; what was on the wire when the pass broke off is unknown."""
         recorded_later = {outcome.job.row.pk for outcome in self.outcomes}
         left = [job for job in jobs if job.row.pk not in recorded_later]
-        for in_flight, state in ((False, State.DUE), (True, State.UNKNOWN)):
-            ids = [job.row.pk for job in left if job.in_flight is in_flight]
-            mine = OutgoingScore.objects.filter(pk__in=ids, state=State.SENDING, lease_token=self.lease.token)
-            asked = [job.row.pk for job in left if job.ask_first and not job.in_flight]
-            mine.exclude(pk__in=asked).update(state=state, lease_token=None, lease_until=None)
-            mine.filter(pk__in=asked).update(state=State.UNKNOWN, lease_token=None, lease_until=None)
+        mine = OutgoingScore.objects.filter(state=State.SENDING, lease_token=self.lease.token)
+        free = {"lease_token": None, "lease_until": None}
+        untouched = [job.row.pk for job in left if not job.in_flight and job.earlier is None]
+        mine.filter(pk__in=untouched).update(state=State.DUE, sending_revision=None, **free)
+        for job in left:
+            if not job.in_flight and job.earlier is not None:
+                state = State.UNKNOWN if job.must_ask else State.DUE
+                mine.filter(pk=job.row.pk).update(state=state, sending_revision=job.earlier, **free)
+        on_the_wire = [job.row.pk for job in left if job.in_flight]
+        mine.filter(pk__in=on_the_wire).update(state=State.UNKNOWN, due_at=timezone.now(), **free)
 
     # --- working ---
 
     def _work_off(self, threads: ThreadPoolExecutor, jobs: list[_Job]) -> None:
-        jobs = self._leave_out_what_must_not_be_sent(jobs)
         by_line_item: dict[int, list[_Job]] = {}
-        for job in jobs:
+        for job in self._leave_out_what_must_not_be_sent(jobs):
             by_line_item.setdefault(job.row.line_item_id, []).append(job)
         ready: list[tuple[_Job, ServiceConnection]] = []
         for group in by_line_item.values():
+            if not self.lease.renew():
+                break
             ready += self._prepare(group)
-        asking = [(job, connection) for job, connection in ready if job.ask_first]
-        sending = [(job, connection) for job, connection in ready if not job.ask_first]
-        sending += self._ask(threads, asking)
-        pending = {threads.submit(self._send, job, connection) for job, connection in sending}
-        self._gather(pending)
+        sending = [(job, connection) for job, connection in ready if not job.must_ask]
+        sending += self._ask(threads, [(job, connection) for job, connection in ready if job.must_ask])
+        self._gather({threads.submit(self._send, job, connection) for job, connection in sending})
 
     def _leave_out_what_must_not_be_sent(self, jobs: list[_Job]) -> list[_Job]:
-        """Progress without a grade is reported once, and never after a grade: some LMSs wipe the grade on it."""
+        """Progress without a grade is reported once, and never after a grade: some LMSs wipe the grade on it.
+
+        What may have arrived counts as sent here: no LMS tells of progress, so there is nothing to read back.
+        """
         left = []
+        harm = verdicts.Withheld("Something was sent already, or may have been; progress is reported once.")
         for job in jobs:
-            row = job.row
-            graded = row.grading_progress == GradingProgress.FULLY_GRADED
-            if graded or row.sent_revision is None:
+            is_graded = job.row.grading_progress == GradingProgress.FULLY_GRADED
+            if is_graded or (job.row.sent_revision is None and job.earlier is None):
                 left.append(job)
             else:
-                self._settle(
-                    _Outcome(job, error=verdicts.Withheld("Something was sent already; progress is reported once."))
-                )
+                self._settle([_Outcome(job, error=harm)])
         return left
 
     def _prepare(self, jobs: list[_Job]) -> list[tuple[_Job, ServiceConnection]]:
         """The connection for one line item's jobs, once the line item is known at the LMS. Tries sibling keys."""
         line_item = jobs[0].row.line_item
-        keys = connecting.usable_keys(line_item.context, "grades", line_item.resource_link)
-        for key in keys:
+        error: exceptions.LtiError = exceptions.ServiceNotOffered("No healthy service key; the next launch brings one.")
+        for key in connecting.usable_keys(line_item.context, "grades", line_item.resource_link):
             try:
                 with connecting.using(key, self.lease.platform) as connection:
                     if not line_item.lti_id or line_item.gone_at:
-                        own = key.resource_link_id is not None and key.resource_link_id == line_item.resource_link_id
-                        self.lease.wait_turn()
-                        line_items.find_or_create(
-                            connection, line_item, jobs[0].row.maximum, key_is_own=own, lease_token=self.lease.token
-                        )
+                        self._find_line_item(connection, key, line_item, jobs)
                 for job in jobs:
                     job.key, job.row.line_item = key, line_item
                 return [(job, connection) for job in jobs]
             except (exceptions.Refused, exceptions.SealError):
                 continue  # noted by `using`; a sibling may do
-            except exceptions.ApiError as error:
+            except (exceptions.ApiError, DatabaseError, ValueError) as problem:
+                # One column that cannot be had, or stored, must not stop the others.
+                error = problem if isinstance(problem, exceptions.LtiError) else verdicts.Unusable(str(problem))
                 self.lease.note_failure(error)
-                for job in jobs:
-                    self._settle(_Outcome(job, error=verdicts.NotSent(error)))
-                return []
-        missing = exceptions.ServiceNotOffered("No healthy service key; the next launch brings one.")
-        for job in jobs:
-            self._settle(_Outcome(job, error=missing))
+                break
+        self._settle([_Outcome(job, error=error) for job in jobs])
         return []
+
+    def _find_line_item(
+        self, connection: ServiceConnection, key: ServiceKey, line_item: LineItem, jobs: list[_Job]
+    ) -> None:
+        self.lease.wait_turn()
+        if not self.lease.allows_call(jobs[0].claimed_at):
+            raise exceptions.Unreachable("GET line items", "the lease ends", origin="network")
+        is_own = key.resource_link_id is not None and key.resource_link_id == line_item.resource_link_id
+        maximum, token = jobs[0].row.maximum, self.lease.token
+        line_items.find_or_create(connection, line_item, maximum, key_is_own=is_own, lease_token=token)
 
     def _ask(
         self, threads: ThreadPoolExecutor, jobs: list[tuple[_Job, ServiceConnection]]
@@ -259,13 +259,13 @@ class _Pass:
             try:
                 results = future.result()
             except exceptions.LtiError as error:
-                for job, _connection in group:
-                    self._settle(_Outcome(job, error=verdicts.StillUnknown(error)))
+                self._settle([_Outcome(job, error=error) for job, _connection in group])
                 continue
             for job, connection in group:
                 stored, unconfirmed = verdicts.compare(job.row, results.get(job.row.lti_user.lti_id))
+                job.earlier = None
                 if stored:
-                    self._settle(_Outcome(job, accepted=True, unconfirmed=unconfirmed))
+                    self._settle([_Outcome(job, accepted=True, unconfirmed=unconfirmed)])
                 else:
                     unsent.append((job, connection))
         return unsent
@@ -273,26 +273,40 @@ class _Pass:
     def _read_results(self, group: list[tuple[_Job, ServiceConnection]]) -> dict[str, data.Result]:
         """One read per line item; for one person only where one is asked about. Runs in a thread."""
         job, connection = group[0]
-        if not self.lease.allows_call(job.claimed_at):
-            raise exceptions.Unreachable("GET results", "the lease ends", origin="network")
         self.lease.wait_turn()
+        if not self._may_call(job):
+            raise exceptions.Unreachable("GET results", "the pass has ended", origin="network")
         user_id = job.row.lti_user.lti_id if len(group) == 1 else ""
-        return {result.user_id: result for result in connection.results(job.row.line_item.lti_id, user_id=user_id)}
+        try:
+            return {one.user_id: one for one in connection.results(job.row.line_item.lti_id, user_id=user_id)}
+        except exceptions.LtiError as error:
+            self._note_at_once(job, error)
+            raise
 
     def _send(self, job: _Job, connection: ServiceConnection) -> _Outcome | None:
         """Send one score; None if it may not be sent any more. Runs in a thread."""
         self.lease.wait_turn()
-        if not self.lease.allows_call(job.claimed_at):
+        if not self._may_call(job):
             return None
         job.in_flight = True
         try:
             connection.send_score(job.row.line_item.lti_id, score_of(job.row))
         except exceptions.LtiError as error:
-            if isinstance(error, exceptions.Throttled) or self.lease.note_failure(error) >= _STORM:
-                self.lease.is_over = True  # here and now: the other threads must not go on while this is written down
-            return _Outcome(job, error=error)
+            self._note_at_once(job, error)
+            return _Outcome(job, error=error, went_out=True)
         self.lease.note_success()
-        return _Outcome(job, accepted=True)
+        return _Outcome(job, accepted=True, went_out=True)
+
+    def _may_call(self, job: _Job) -> bool:
+        is_refused = job.key is not None and job.key.pk in self.refused_keys
+        return not is_refused and self.lease.allows_call(job.claimed_at)
+
+    def _note_at_once(self, job: _Job, error: exceptions.LtiError) -> None:
+        """What the other threads must know here and now, before it is written down: no key or LMS is hammered."""
+        if isinstance(error, exceptions.Refused) and job.key is not None:
+            self.refused_keys.add(job.key.pk)
+        if isinstance(error, exceptions.Throttled) or self.lease.note_failure(error) >= _STORM:
+            self.lease.is_over = True
 
     def _gather(self, pending: set[Future[_Outcome | None]]) -> None:
         try:
@@ -313,25 +327,27 @@ class _Pass:
         for future in done:
             outcome = future.result()
             if outcome is not None:
-                self._settle(outcome)
+                self._settle([outcome])
 
     # --- recording ---
 
-    def _settle(self, outcome: _Outcome) -> None:
-        """Take an outcome in; failures are written down at once, successes in batches."""
-        self.outcomes.append(outcome)
-        outcome.job.in_flight = False
-        self.progress(1)
-        error = outcome.error
-        if error is None:
-            if outcome.job.key is not None:
+    def _settle(self, outcomes: list[_Outcome]) -> None:
+        """Take outcomes in; failures are written down at once, successes in batches."""
+        self.outcomes += outcomes
+        self.settled += len(outcomes)
+        self.progress(len(outcomes))
+        for outcome in outcomes:
+            outcome.job.in_flight = False
+            if outcome.accepted and outcome.job.key is not None:
                 self.used_keys.add(outcome.job.key.pk)
-            return
-        if isinstance(error, exceptions.Throttled):
-            leases.pause(self.lease, error.retry_after or verdicts.THROTTLE_REST, str(error))
-        elif self.lease.failures_in_a_row >= _STORM:
-            leases.pause(self.lease, _REST, str(error))
-        self._flush()
+        errors = [outcome.error for outcome in outcomes if outcome.error is not None]
+        for error in errors[:1]:
+            if isinstance(error, exceptions.Throttled):
+                leases.pause(self.lease, error.retry_after or verdicts.THROTTLE_REST, str(error))
+            elif self.lease.failures_in_a_row >= _STORM:
+                leases.pause(self.lease, _REST, str(error))
+        if errors:
+            self._flush()
 
     def _flush(self) -> None:
         """Write outcomes down. Rows that a tool's transaction holds are left for the next flush, never waited for."""
@@ -340,16 +356,15 @@ class _Pass:
             return
         outcomes = {outcome.job.row.pk: outcome for outcome in self.outcomes}
         with transaction.atomic():
-            rows = OutgoingScore.objects.filter(pk__in=outcomes)
-            free = {row.pk: row for row in _skip_locked(rows)}
-            accepted = [o for pk, o in outcomes.items() if pk in free and o.accepted]
-            failed = [o for pk, o in outcomes.items() if pk in free and not o.accepted]
-            self._record_accepted(accepted, free)
-            for outcome in failed:
-                self._record_failed(outcome, free[outcome.job.row.pk])
+            free = {row.pk: row for row in skip_locked(OutgoingScore.objects.filter(pk__in=outcomes))}
+            ready = [outcome for pk, outcome in outcomes.items() if pk in free]
+            self._record_accepted([outcome for outcome in ready if outcome.accepted], free)
+            for outcome in ready:
+                if outcome.error is not None:
+                    self._record_failed(outcome, outcome.error, free[outcome.job.row.pk])
         self.outcomes = [outcome for pk, outcome in outcomes.items() if pk not in free]
         # After the transaction: a bad API key is no reason to lose what else came back.
-        for outcome in failed:
+        for outcome in ready:
             if isinstance(outcome.error, exceptions.Refused) and outcome.job.key is not None:
                 try:
                     connecting.judge_refusal(outcome.job.key, outcome.error)
@@ -384,34 +399,29 @@ class _Pass:
         make_due_again(late)
         self.counts["sent"] += len(ours)
         for outcome in ours:
-            pk, revision = outcome.job.row.pk, outcome.job.row.revision
-            transaction.on_commit(
-                lambda pk=pk, revision=revision: signals.score_sent.send(  # type: ignore[misc]
-                    OutgoingScore, score_id=pk, revision=revision
-                )
-            )
+            said = {"score_id": outcome.job.row.pk, "revision": outcome.job.row.revision}
+            announcing.announce(signals.score_sent, OutgoingScore, **said)
 
-    def _record_failed(self, outcome: _Outcome, row: OutgoingScore) -> None:
-        error, revision = outcome.error or exceptions.LtiError("no outcome"), outcome.job.row.revision
-        verdict = verdicts.judge(error, row.attempts)
-        _attempts([(row.pk, revision, verdict.outcome, verdict.code, str(error))])
+    def _record_failed(self, outcome: _Outcome, error: exceptions.LtiError, row: OutgoingScore) -> None:
+        job = outcome.job
+        verdict = verdicts.judge(error, row.attempts, went_out=outcome.went_out)
+        _attempts([(row.pk, job.row.revision, verdict.outcome, verdict.code, str(error))])
         if row.lease_token != self.lease.token:
             if verdict.outcome == ScoreAttempt.Outcome.UNKNOWN:
                 make_due_again([row.pk])
             return
-        if isinstance(error, exceptions.NotFound):
+        if isinstance(error, exceptions.NotFound) and outcome.went_out:
             LineItem.objects.filter(pk=row.line_item_id, gone_at=None).update(gone_at=timezone.now())
-        if row.revision != revision and verdict.state != State.WAITING:
+        is_unknown = verdict.outcome == ScoreAttempt.Outcome.UNKNOWN
+        row.sending_revision = job.row.revision if is_unknown else job.earlier
+        row.state, row.attempts, row.due_at = verdict.state, verdict.attempts, verdict.due_at
+        if row.revision != job.row.revision and verdict.state != State.WAITING:
             # Overtaken while it was in flight: the newest value is due, a little later where the older may still land.
             row.state, row.attempts, row.due_at = State.DUE, 0, timezone.now() + 2 * _SPACING
-        else:
-            row.state = verdict.state
-            row.attempts = verdict.attempts
-            row.due_at = verdict.due_at
+        elif row.state == State.DUE and row.sending_revision == row.revision:
+            row.state = State.UNKNOWN  # it could not be asked about yet
         if isinstance(error, exceptions.Superseded):
             row.recorded_at = timezone.now()  # the LMS wants a later time than it has
-        if verdict.state != State.UNKNOWN:
-            row.sending_revision = None
         row.lease_token = row.lease_until = None
         row.last_error_code, row.last_error = verdict.code, str(error)[:500]
         row.save(
@@ -420,12 +430,9 @@ class _Pass:
                 "last_error_code", "last_error",
             ]
         )  # fmt: skip
-        name = {State.WAITING: "waiting", State.PARKED: "parked"}.get(State(row.state), "failed")
-        self.counts[name] += 1
-        parked = row.state == State.PARKED
-        transaction.on_commit(
-            lambda: signals.score_failed.send(OutgoingScore, score_id=row.pk, error_code=verdict.code, parked=parked)
-        )
+        self.counts[{State.WAITING: "waiting", State.PARKED: "parked"}.get(State(row.state), "failed")] += 1
+        said = {"score_id": row.pk, "error_code": verdict.code, "parked": row.state == State.PARKED}
+        announcing.announce(signals.score_failed, OutgoingScore, **said)
 
 
 def score_of(row: OutgoingScore) -> data.Score:
@@ -459,15 +466,6 @@ def make_due_again(ids: Iterable[int]) -> None:
     rows.exclude(state=State.SENDING).update(
         revision=F("revision") + 1, state=State.DUE, due_at=timezone.now() + _SPACING
     )
-
-
-def _skip_locked(
-    rows: models.QuerySet[OutgoingScore],
-) -> models.QuerySet[OutgoingScore]:
-    """Lock the rows that are free and pass over the others, where the database can (SQLite locks as a whole)."""
-    if database.features.has_select_for_update_skip_locked:
-        return rows.select_for_update(skip_locked=True, of=("self",))
-    return rows
 
 
 def _attempts(entries: Iterable[tuple[int, int, ScoreAttempt.Outcome, str, str]]) -> None:

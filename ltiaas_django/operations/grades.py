@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
@@ -12,14 +13,14 @@ from uuid import UUID
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
-from django.db.models import F
+from django.db.models import Case, F, Q, QuerySet, Value, When
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from ltiaas_django import exceptions
 from ltiaas_django.conf import settings
 from ltiaas_django.models import Context, Launch, LineItem, LtiUser, OutgoingScore, ResourceLink, SyncRun
-from ltiaas_django.models.grades import AMOUNT_DIGITS, AMOUNT_PLACES
+from ltiaas_django.models.grades import AMOUNT_DIGITS, AMOUNT_PLACES, skip_locked
 from ltiaas_django.operations import waking
 from ltiaas_django.vocabulary import ActivityProgress, GradingProgress
 
@@ -70,8 +71,19 @@ class ScoreRecord:
             "activity_progress": ActivityProgress(self.activity_progress).value,
             "grading_progress": GradingProgress(self.grading_progress).value,
             "comment": self.comment.replace("\x00", ""),
-            "extra": dict(self.extra),
+            "extra": _json(self.extra),
         }
+
+
+def _json(extra: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        text = json.dumps(dict(extra), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"extra must hold what JSON can hold: {error}") from None
+    if "\\u0000" in text:
+        raise ValueError("extra must not hold the character NUL.")
+    kept: dict[str, Any] = json.loads(text)
+    return kept
 
 
 def _amount(name: str, value: Amount) -> Decimal:
@@ -110,6 +122,8 @@ def record_score(
     then `user` is needed. All else as in `ScoreRecord`. Recording what is already wanted changes nothing.
     Raises ValueError, UnknownPerson, or ServiceNotOffered for a launch that belongs to no activity.
     """
+    if not isinstance(where, Launch | ResourceLink):
+        raise exceptions.ServiceNotOffered("A score belongs to a launch or an activity; this request has no launch.")
     link = where.resource_link if isinstance(where, Launch) else where
     if link is None:
         raise exceptions.ServiceNotOffered("This launch belongs to no activity: there is nothing to grade.")
@@ -148,7 +162,7 @@ def record_scores(records: Iterable[ScoreRecord]) -> int:
     platforms: set[int] = set()
     line_items: dict[tuple[int, str, str], LineItem] = {}
     with transaction.atomic():
-        for chunk in _batched(records, _CHUNK):
+        for chunk in batched(records):
             people = _people(chunk)
             wanted: dict[int, dict[int, dict[str, Any]]] = {}
             for record in chunk:
@@ -159,16 +173,17 @@ def record_scores(records: Iterable[ScoreRecord]) -> int:
                 by_person[people[_person_key(record)].pk] = record.values()
                 platforms.add(record.resource_link.context.platform_id)
             by_id = {line_item.pk: line_item for line_item in line_items.values()}
-            # In the order of ids, here and in `_write`, so that two backfills cannot lock each other out.
+            # In the order of ids, here and in `_write`, so that two calls of one chunk each cannot lock each other out.
             for line_item_id in sorted(wanted):
                 changed += len(_write(by_id[line_item_id], wanted[line_item_id], only_changed=True))
         _announce(platforms)
     return changed
 
 
-def _batched(records: Iterable[ScoreRecord], size: int) -> Iterator[list[ScoreRecord]]:
+def batched(records: Iterable[ScoreRecord]) -> Iterator[list[ScoreRecord]]:
+    """The records in pieces of a handy size."""
     iterator = iter(records)
-    while chunk := list(itertools.islice(iterator, size)):
+    while chunk := list(itertools.islice(iterator, _CHUNK)):
         yield chunk
 
 
@@ -283,29 +298,51 @@ def adopt_line_item(line_item: LineItem, lti_id: str, *, lease_token: UUID | Non
     What was sent to an earlier one does not count any more: those scores are due again. Rows that are claimed under
     `lease_token` have not been sent yet, and will go to the new one.
     """
-    is_new = line_item.lti_id != lti_id
+    is_new, had_another = line_item.lti_id != lti_id, bool(line_item.lti_id)
     line_item.lti_id, line_item.gone_at = lti_id, None
-    with transaction.atomic():
-        LineItem.objects.filter(pk=line_item.pk).update(lti_id=lti_id, gone_at=None)
-        if is_new:
-            sent = OutgoingScore.objects.filter(line_item=line_item, sent_revision__isnull=False)
-            sending = sent.filter(state=State.SENDING)
-            # In flight to the old one: a higher revision makes its outcome count as overtaken.
-            sending.exclude(lease_token=lease_token).update(sent_revision=None, revision=F("revision") + 1)
-            sending.filter(lease_token=lease_token).update(sent_revision=None)
-            sent.exclude(state=State.SENDING).update(
-                sent_revision=None, state=State.DUE, due_at=timezone.now(), attempts=0, unconfirmed=""
+    LineItem.objects.filter(pk=line_item.pk).update(lti_id=lti_id, gone_at=None)
+    if is_new and had_another:
+        rows = OutgoingScore.objects.filter(line_item=line_item)
+        sending = rows.filter(state=State.SENDING)
+        # In flight to the old one: a higher revision makes its outcome count as overtaken.
+        sending.exclude(lease_token=lease_token).update(sent_revision=None, revision=F("revision") + 1)
+        sending.filter(lease_token=lease_token).update(sent_revision=None)
+        # Nothing is known to have reached the new one, neither for sure nor perhaps.
+        wake(
+            rows.filter(sent_revision__isnull=False).exclude(state=State.SENDING),
+            sent_revision=None,
+            sending_revision=None,
+            unconfirmed="",
+        )
+
+
+def wake(rows: QuerySet[OutgoingScore], **also: Any) -> int:
+    """Make rows due now, in steps; returns how many. They must no longer match the query when they are due.
+
+    A row whose last outcome is unknown is asked about first. Rows that a tool's transaction holds are passed over:
+    they are being recorded anew.
+    """
+    woken = 0
+    in_doubt = Q(sending_revision=F("revision"))
+    if "sending_revision" in also:
+        in_doubt = Q(pk__in=[])
+    while True:
+        with transaction.atomic():
+            ids = list(skip_locked(rows.order_by("pk")).values_list("pk", flat=True)[:_CHUNK])
+            woken += OutgoingScore.objects.filter(pk__in=ids).update(
+                state=Case(When(in_doubt, then=Value(State.UNKNOWN)), default=Value(State.DUE)),
+                due_at=timezone.now(),
+                attempts=0,
+                **also,
             )
+        if len(ids) < _CHUNK:
+            return woken
 
 
 def wake_not_gradable(context: Context, lti_user_ids: Sequence[int]) -> None:
     """These people have become active learners: scores that the LMS would not take for them are due again."""
-    OutgoingScore.objects.filter(
-        line_item__context=context,
-        lti_user__in=lti_user_ids,
-        state=State.PARKED,
-        last_error_code="person_not_gradable",
-    ).update(state=State.DUE, due_at=timezone.now(), attempts=0)
+    parked = OutgoingScore.objects.filter(state=State.PARKED, last_error_code="person_not_gradable")
+    wake(parked.filter(line_item__context=context, lti_user__in=lti_user_ids))
 
 
 def resend(scores: Iterable[int]) -> int:
@@ -317,8 +354,12 @@ def resend(scores: Iterable[int]) -> int:
     with transaction.atomic():
         # A sent revision stays sent; sending once more takes a new one.
         chosen.filter(state=State.SENT).update(revision=F("revision") + 1, state=State.DUE)
-        chosen = chosen.exclude(state=State.UNKNOWN)
-        return chosen.update(state=State.DUE, due_at=timezone.now(), attempts=0)
+        in_doubt = Q(sending_revision=F("revision"))
+        return chosen.exclude(state=State.UNKNOWN).update(
+            state=Case(When(in_doubt, then=Value(State.UNKNOWN)), default=Value(State.DUE)),
+            due_at=timezone.now(),
+            attempts=0,
+        )
 
 
 # --- what a tool shows its teachers -----------------------------------------------------------------------------------

@@ -30,24 +30,25 @@ from ltiaas_django.models import (
     SyncRun,
 )
 from ltiaas_django.operations import connecting, grades, sso, waking
+from ltiaas_django.redaction import Hidden
 
 GRACE = timedelta(seconds=60)
 """How long the same ltik may start an unclaimed launch anew: a lost answer, or a double click."""
 
-_LTIK = re.compile(r"[\x21-\x7e]{1,8192}\Z")
+_LTIK = re.compile(r"[\x21-\x39\x3b-\x7e]{1,8192}\Z")  # visible, and no colon: that parts the API key from it
 _SHORT_WHILE = timedelta(hours=1)  # "last launch" need not be exact to the minute, and a write is a write
 _ROSTER_PATIENCE = timedelta(minutes=10)  # a roster that has just failed is not asked for by every launch
 
 
 def check_ltik(ltik: str | None) -> str:
-    """The ltik, if it looks like one. Raises InvalidLaunch."""
+    """The ltik, if it looks like one, as a text that hides itself from debug pages. Raises InvalidLaunch."""
     if ltik is None or not ltik:
         raise exceptions.InvalidLaunch(
             _("This address opens only from your course: the launch parameter “ltik” is missing.")
         )
     if not _LTIK.match(ltik):
         raise exceptions.InvalidLaunch(_("The launch parameter “ltik” is malformed. Please open the activity again."))
-    return ltik
+    return Hidden(ltik)
 
 
 def fetch_id_token(ltik: str) -> data.IdToken:
@@ -193,18 +194,17 @@ def _link_rows(
     wanted = id_token.launch.resource_link
     if wanted is None:
         return None, ServiceKey.objects.filter(context=context, resource_link=None).first(), None
-    link = (
-        ResourceLink.objects.filter(context=context, lti_id=wanted.lti_id)
-        .prefetch_related(
-            "service_keys", models.Prefetch("line_items", LineItem.objects.filter(tag="", resource_id=""))
-        )
-        .first()
-    )
+    keys = ServiceKey.objects.select_related("resource_link")
+    key = keys.filter(context=context, resource_link__lti_id=wanted.lti_id).first()
+    link = key.resource_link if key else None
     if link is None:
         link, _created = ResourceLink.objects.get_or_create(
             context=context, lti_id=wanted.lti_id, defaults={"title": wanted.title, "description": wanted.description}
         )
-    return link, next(iter(link.service_keys.all()), None), next(iter(link.line_items.all()), None)
+    line_item = None
+    if id_token.services.offers_grades:
+        line_item = LineItem.objects.filter(context=context, resource_link=link, tag="", resource_id="").first()
+    return link, key, line_item
 
 
 def write_changed(row: models.Model, wanted: dict[str, Any]) -> bool:
@@ -291,7 +291,6 @@ def _keep_key(context: Context, link: ResourceLink | None, key: ServiceKey | Non
     if not services.service_key:
         return
     is_new, key = key is None, key or ServiceKey(context=context, resource_link=link)
-    brings_health = is_new or not key.is_healthy
     key.put(services.service_key)
     key.offers_roster, key.offers_grades = services.offers_roster, services.offers_grades
     key.refreshed_at, key.refused_at, key.last_error = timezone.now(), None, ""
@@ -304,11 +303,9 @@ def _keep_key(context: Context, link: ResourceLink | None, key: ServiceKey | Non
             key.save(force_update=True)
     else:
         key.save(force_update=True)
-    if brings_health:
-        woken = OutgoingScore.objects.filter(line_item__context=context, state=OutgoingScore.State.WAITING).update(
-            state=OutgoingScore.State.DUE, due_at=timezone.now(), attempts=0
-        )
-        if woken:
+    if services.offers_grades:
+        waiting = OutgoingScore.objects.filter(line_item__context=context, state=OutgoingScore.State.WAITING)
+        if waiting.exists() and grades.wake(waiting):
             waking.wake_on_commit(context.platform_id, [SyncRun.Kind.GRADES], SyncRun.Trigger.LAUNCH)
 
 

@@ -11,7 +11,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from django.db.models import Q
 from django.utils import timezone
@@ -24,30 +24,29 @@ from ltiaas_django.models import Platform
 class Lease:
     """A platform that this worker owns. Thread-safe where sending threads use it (`allows_call`, `wait_turn`)."""
 
-    def __init__(self, platform: Platform, token: uuid.UUID) -> None:
+    def __init__(self, platform: Platform, token: uuid.UUID, began: float) -> None:
         self.platform = platform
         self.token = token
         self.parallel_calls = platform.parallel_calls or settings.PARALLEL_CALLS
-        self._length = settings.LEASE
+        self.length = settings.LEASE
         self._deadline_of_call = settings.CALL_DEADLINE
-        self._ends = time.monotonic() + self._length
+        self._ends = began + self.length
         self._gap = 1 / rate if (rate := platform.calls_per_second or settings.CALLS_PER_SECOND) else 0.0
         self._next_turn = 0.0
         self._lock = threading.Lock()
         self.failures_in_a_row = 0
         self.is_over = False
 
-    @property
-    def until(self) -> datetime:
-        """When what is claimed now falls back to others."""
-        return timezone.now() + timedelta(seconds=self._length)
+    def fits(self, batch: int) -> int:
+        """How many of a batch can be sent within a quarter of the lease, at the platform's rate."""
+        return batch if not self._gap else max(1, min(batch, int(self.length / 4 / self._gap)))
 
     def allows_call(self, claimed_at: float) -> bool:
         """Whether a call begun now ends, at its deadline, while the claim made at that monotonic time still holds.
 
         Asked just before each send, by the clock of this machine: it goes on while the process is stopped.
         """
-        ends = min(claimed_at + self._length, self._ends)
+        ends = min(claimed_at + self.length, self._ends)
         return not self.is_over and time.monotonic() + self._deadline_of_call < ends
 
     def wait_turn(self) -> None:
@@ -72,11 +71,11 @@ class Lease:
 
     def renew(self) -> bool:
         """Show a sign of life, at most once in a tenth of the lease; False if another worker has taken over."""
-        if not self.is_over and self._ends - time.monotonic() < self._length * 0.9:
+        if not self.is_over and self._ends - time.monotonic() < self.length * 0.9:
             began = time.monotonic()
             held = Platform.objects.filter(pk=self.platform.pk, lease_token=self.token)
-            if held.update(lease_until=self.until):
-                self._ends = began + self._length
+            if held.update(lease_until=timezone.now() + timedelta(seconds=self.length)):
+                self._ends = began + self.length
             else:
                 self.is_over = True
         return not self.is_over
@@ -85,7 +84,8 @@ class Lease:
 @contextmanager
 def own(platform_id: int) -> Iterator[Lease | None]:
     """Own the platform during the block, or get None: another worker does, it is paused, stopped, or gone."""
-    now = timezone.now()
+    # Before it is written: the worker never believes in its lease for longer than the row says.
+    began, now = time.monotonic(), timezone.now()
     token = uuid.uuid4()
     taken = (
         Platform.objects.filter(Q(lease_until=None) | Q(lease_until__lt=now), pk=platform_id, is_active=True)
@@ -98,7 +98,7 @@ def own(platform_id: int) -> Iterator[Lease | None]:
         yield None
         return
     try:
-        yield Lease(Platform.objects.get(pk=platform_id), token)
+        yield Lease(Platform.objects.get(pk=platform_id), token, began)
     finally:
         _release(platform_id, token)
 

@@ -11,6 +11,8 @@ from ltiaas_django.connections.base import ServiceConnection
 from ltiaas_django.models import LineItem
 from ltiaas_django.operations import grades
 
+_LARGEST = 10**9  # a maximum that an LMS says is for show only: one that makes no sense is not stored
+
 
 def find_or_create(
     connection: ServiceConnection,
@@ -41,7 +43,7 @@ def find_or_create(
                 tag=line_item.tag,
             )
         )
-    if line_item.score_maximum != found.score_maximum:
+    if line_item.score_maximum != found.score_maximum and 0 < found.score_maximum < _LARGEST:
         LineItem.objects.filter(pk=line_item.pk).update(score_maximum=found.score_maximum)
     grades.adopt_line_item(line_item, found.lti_id, lease_token=lease_token)
 

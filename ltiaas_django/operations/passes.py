@@ -29,6 +29,8 @@ Progress = Callable[[str, int], None]
 """Told the kind of work and how much of it is done since the last call."""
 
 _VISITS = 3  # of one platform in one go: a pass leaves nothing due that it could have done, save what came meanwhile
+_OVERLAP = timedelta(minutes=15)  # a tool's row may be stamped before, and committed after, the source was asked
+_LTIK_LASTS = timedelta(hours=25)  # LTIAAS honours it for 24: until then its digest is what tells a replay
 _PURGE = 5_000  # rows a housekeeping step deletes at once
 
 
@@ -42,10 +44,10 @@ def release_night(kind: str, platform_id: int | None = None) -> None:
         try:
             collect_from_source()
         finally:  # a source that fails is no reason to keep back what has been recorded
-            scores = OutgoingScore.objects.filter(state=OutgoingScore.State.DUE, due_at=None)
+            scores = OutgoingScore.objects.filter(state__in=OutgoingScore.ACTIONABLE, due_at=None)
             if platform_id is not None:
                 scores = scores.filter(line_item__context__platform=platform_id)
-            scores.update(due_at=now)
+            grades.wake(scores)
         return
     contexts = _contexts_with_roster().filter(roster_due_at=None)
     if platform_id is not None:
@@ -55,20 +57,37 @@ def release_night(kind: str, platform_id: int | None = None) -> None:
 
 def _contexts_with_roster() -> QuerySet[Context]:
     keys = ServiceKey.objects.healthy().filter(context=OuterRef("pk"), offers_roster=True)
-    return Context.objects.filter(Exists(keys), is_active=True, platform__is_active=True)
+    return Context.objects.filter(Exists(keys), is_active=True, platform__is_active=True).exclude(lti_id="")
 
 
 def collect_from_source() -> int:
     """Ask the tool's SCORE_SOURCE for what has changed since it was last asked; returns how many scores changed."""
     if settings.SCORE_SOURCE is None:
         return 0
-    asked_before = SyncRun.objects.filter(kind=Kind.GRADES, platform=None, outcome=Outcome.OK).first()
+    whole = (Outcome.OK, Outcome.PARTIAL)
+    asked_before = SyncRun.objects.filter(kind=Kind.GRADES, platform=None, outcome__in=whole).first()
+    since = asked_before.started_at - _OVERLAP if asked_before else None
     run = SyncRun.objects.create(kind=Kind.GRADES, trigger=Trigger.NIGHTLY)
     with _finishing(run):
         source = import_string(settings.SCORE_SOURCE)
-        changed = grades.record_scores(source(asked_before.started_at if asked_before else None))
-        run.counts = {"recorded": changed}
-    return changed
+        counts: Counter[str] = Counter()
+        for chunk in grades.batched(source(since)):
+            _record_chunk(chunk, counts, run)
+        run.counts = dict(counts)
+    return counts["recorded"]
+
+
+def _record_chunk(chunk: list[grades.ScoreRecord], counts: Counter[str], run: SyncRun) -> None:
+    """One record that cannot be used must not hold back the others: then they are recorded one by one."""
+    try:
+        counts["recorded"] += grades.record_scores(chunk)
+    except (ValueError, exceptions.UnknownPerson) as error:
+        if len(chunk) == 1:
+            counts["failed"] += 1
+            run.error = f"A record was left out: {error}"[:500]
+            return
+        for record in chunk:
+            _record_chunk([record], counts, run)
 
 
 def request_roster(context: Context, trigger: str = Trigger.ADMIN) -> None:
@@ -195,7 +214,7 @@ def _work_rosters(lease: leases.Lease, trigger: str, progress: Progress) -> list
                 raise
             except exceptions.LtiError as error:
                 counts["failed"] += 1
-                run.error = f"{context_id}: {error}"[:500]
+                run.error = f"{context}: {error}"[:500]
                 if isinstance(error, exceptions.Throttled):
                     leases.pause(lease, error.retry_after or 60.0, str(error))
             finally:
@@ -226,7 +245,7 @@ def _finishing(run: SyncRun) -> Iterator[None]:
 
 def _outcome(counts: dict[str, int]) -> SyncRun.Outcome:
     bad = sum(counts.get(name, 0) for name in ("failed", "waiting", "parked"))
-    good = counts.get("sent", 0) + counts.get("read", 0)
+    good = counts.get("sent", 0) + counts.get("read", 0) + counts.get("recorded", 0)
     if not bad:
         return Outcome.OK
     # Nothing sent and everything failed is an alarm, not a success.
@@ -237,10 +256,14 @@ def _outcome(counts: dict[str, int]) -> SyncRun.Outcome:
 
 
 def tidy() -> Counter[str]:
-    """What every tick looks after: rows of dead workers, launches that are over."""
+    """What every tick looks after: rows of dead workers, launches that are over, scores that wait for no reason."""
     counts: Counter[str] = Counter(reaped=delivery.reap())
-    over = Launch.objects.filter(expires_at__lt=timezone.now()).values("pk")[:_PURGE]
-    counts["launches_purged"] = Launch.objects.filter(pk__in=list(over.values_list("pk", flat=True))).delete()[0]
+    now = timezone.now()
+    over = Launch.objects.filter(expires_at__lt=now, created_at__lt=now - _LTIK_LASTS).values_list("pk", flat=True)
+    counts["launches_purged"] = Launch.objects.filter(pk__in=list(over[:_PURGE])).delete()[0]
+    # A launch wakes what waits for its key; this finds what was put to wait at that very moment.
+    key = ServiceKey.objects.healthy().filter(context=OuterRef("line_item__context"), offers_grades=True)
+    counts["woken"] = grades.wake(OutgoingScore.objects.filter(Exists(key), state=OutgoingScore.State.WAITING))
     return counts
 
 

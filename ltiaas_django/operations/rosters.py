@@ -18,7 +18,7 @@ from django.utils import timezone
 from ltiaas_django import data, exceptions, signals, vocabulary
 from ltiaas_django.conf import settings
 from ltiaas_django.models import Context, Launch, LtiUser, Membership
-from ltiaas_django.operations import connecting, grades, leases, verdicts
+from ltiaas_django.operations import announcing, connecting, grades, leases, verdicts
 from ltiaas_django.vocabulary import MembershipStatus
 
 logger = logging.getLogger(__name__)
@@ -54,20 +54,21 @@ def sync_roster(context: Context, lease: leases.Lease) -> RosterChange:
     Context.objects.filter(pk=context.pk).update(roster_attempted_at=began)
     try:
         members = _fetch(context, lease)
+    except exceptions.ConfigurationError:
+        raise  # no fault of this course's: it stays due
     except exceptions.LtiError as error:
         _note_failure(context, error)
         raise
     with transaction.atomic():
+        # A launch locks its course before its person; whoever takes them the other way round ends in a deadlock.
+        context = Context.objects.select_for_update(of=("self",)).select_related("platform").get(pk=context.pk)
         change = _apply(context, members, began)
         Context.objects.filter(pk=context.pk).update(
             roster_synced_at=began, roster_due_at=None, roster_failures=0, roster_error=""
         )
         if change.joined or change.changed or change.left:
-            transaction.on_commit(
-                lambda: signals.roster_synced.send(
-                    Context, context=context, joined=change.joined, changed=change.changed, left=change.left
-                )
-            )
+            said = {"joined": change.joined, "changed": change.changed, "left": change.left}
+            announcing.announce(signals.roster_synced, Context, context=context, **said)
     return change
 
 
@@ -145,7 +146,9 @@ def _apply(context: Context, members: dict[str, data.Member], began: datetime) -
     touched = [
         member
         for user_id, member in members.items()
-        if user_id not in held and (user_id not in known or known[user_id].fingerprint != marks[user_id])
+        if user_id not in held
+        and (member.status == MembershipStatus.ACTIVE or user_id not in launched_since)
+        and (user_id not in known or known[user_id].fingerprint != marks[user_id])
     ]
     for start in range(0, len(touched), _CHUNK):
         _write_members(context, touched[start : start + _CHUNK], known, marks, change)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from importlib import import_module
 from typing import Any
 
@@ -10,7 +11,7 @@ from django.contrib import auth
 from django.contrib.auth.models import AbstractBaseUser
 from django.contrib.sessions.backends.base import SessionBase
 from django.core.exceptions import FieldDoesNotExist
-from django.db import models, transaction
+from django.db import models
 from django.http import HttpRequest
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
@@ -18,6 +19,7 @@ from django.utils.translation import gettext as _
 from ltiaas_django import data, exceptions, sealing, signals
 from ltiaas_django.conf import settings
 from ltiaas_django.models import Launch, LtiUser
+from ltiaas_django.operations import announcing
 
 _BEGUN_BY_LAUNCH = "_ltiaas_launched"
 _NO_MAIL_HOST = "lti.invalid"  # RFC 2606: never a real address
@@ -32,6 +34,9 @@ class SsoPolicy:
     def user_for(self, lti_user: LtiUser, id_token: data.IdToken) -> AbstractBaseUser:
         """The user to sign in. Called inside the launch's transaction. Raises SsoRefused to turn the person away."""
         user: AbstractBaseUser | None = lti_user.user
+        if user is None:
+            # Two tabs may open at once for a person whom only the roster knew.
+            user = LtiUser.objects.select_for_update(of=("self",)).select_related("user").get(pk=lti_user.pk).user
         if user is None:
             user = self.link(lti_user, id_token) or self.provision(lti_user, id_token)
             lti_user.user_id = user.pk
@@ -74,13 +79,15 @@ class SsoPolicy:
             _set_if_it_fits(user, name, value)
         user.set_unusable_password()
         user.save()
-        transaction.on_commit(lambda: signals.user_provisioned.send(model, user=user, lti_user=lti_user))
+        announcing.announce(signals.user_provisioned, model, user=user, lti_user=lti_user)
         return user
 
     def username_for(self, lti_user: LtiUser, id_token: data.IdToken) -> str:
         """A name that nobody else has and that gives nothing away; an e-mail address where the model wants one."""
         name = f"lti-{sealing.digest(f'{lti_user.platform_id}:{lti_user.lti_id}')[:24]}"
         model = auth.get_user_model()
+        if model._default_manager.filter(**{f"{model.USERNAME_FIELD}__startswith": name}).exists():
+            name += f"-{secrets.token_hex(4)}"  # the person was unlinked from that user, and stays so
         wants_email = isinstance(model._meta.get_field(model.USERNAME_FIELD), models.EmailField)
         return f"{name}@{_NO_MAIL_HOST}" if wants_email else name
 
@@ -141,12 +148,16 @@ def sign_in(request: HttpRequest, launch: Launch) -> None:
     The session key is remembered, sealed, until its cookie comes back: a second start of the launch ends it.
     """
     user = launch.user
-    if request.user.is_authenticated and request.user.pk == user.pk:
+    is_same = request.user.is_authenticated and request.user.pk == user.pk
+    # Their own session that they began with a password stays one that no launch of somebody else may end unasked.
+    is_launched = not is_same or _BEGUN_BY_LAUNCH in request.session
+    if is_same:
         request.session.cycle_key()
     else:
         request.session.flush()
     auth.login(request, user, backend=policy().backend())
-    request.session[_BEGUN_BY_LAUNCH] = True
+    if is_launched:
+        request.session[_BEGUN_BY_LAUNCH] = True
     request.session.save()
     launch.session_sealed = sealing.seal(request.session.session_key or "")
     launch.save(update_fields=["session_sealed"])

@@ -13,7 +13,6 @@ from ltiaas_django import data, exceptions
 from ltiaas_django.conf import settings
 from ltiaas_django.models import OutgoingScore, ScoreAttempt
 from ltiaas_django.operations.grades import SPACING
-from ltiaas_django.vocabulary import GradingProgress
 
 State = OutgoingScore.State
 
@@ -25,20 +24,8 @@ class Withheld(exceptions.LtiError):
     """Not sent because it would do harm."""
 
 
-class NotSent(exceptions.LtiError):
-    """The call before the score failed, so the score did not go out."""
-
-    def __init__(self, cause: exceptions.ApiError) -> None:
-        super().__init__(str(cause))
-        self.cause = cause
-
-
-class StillUnknown(exceptions.LtiError):
-    """The gradebook could not be read either."""
-
-    def __init__(self, cause: exceptions.LtiError) -> None:
-        super().__init__(str(cause))
-        self.cause = cause
+class Unusable(exceptions.LtiError):
+    """What the LMS said of its column cannot be stored."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,17 +39,17 @@ class Verdict:
     outcome: ScoreAttempt.Outcome = ScoreAttempt.Outcome.FAILED
 
 
-def judge(error: exceptions.LtiError, attempts: int) -> Verdict:
-    """The policy for each class of error; `attempts`: failures in a row before this one."""
-    now = timezone.now()
-    again = attempts + 1
-    code = error.code if isinstance(error, exceptions.ApiError) else type(error).__name__.strip("_").lower()
+def judge(error: exceptions.LtiError, attempts: int, *, went_out: bool) -> Verdict:
+    """The policy for each class of error.
+
+    `attempts`: failures in a row before this one; `went_out`: whether the score itself had been sent, and not only
+    its column been looked for or the gradebook been read.
+    """
+    now, again = timezone.now(), attempts + 1
+    code = error.code if isinstance(error, exceptions.ApiError) else type(error).__name__.lower()
+    outcome = ScoreAttempt.Outcome.UNKNOWN if went_out and _leaves_doubt(error) else ScoreAttempt.Outcome.FAILED
+    state, pause = State.DUE, back_off(again)
     match error:
-        case StillUnknown():
-            return Verdict(State.UNKNOWN, now + back_off(again), again, "outcome_unknown", ScoreAttempt.Outcome.UNKNOWN)
-        case exceptions.OutcomeUnknown() | exceptions.ServerError():
-            # A gateway's 502 says nothing of whether the LMS behind it stored the score.
-            return Verdict(State.UNKNOWN, now + back_off(again), again, code, ScoreAttempt.Outcome.UNKNOWN)
         case exceptions.ServiceNotOffered():
             return Verdict(State.WAITING, None, attempts, "no_key")
         case exceptions.Refused():
@@ -71,22 +58,25 @@ def judge(error: exceptions.LtiError, attempts: int) -> Verdict:
         case exceptions.Throttled():
             rest = timedelta(seconds=error.retry_after or THROTTLE_REST)
             return Verdict(State.DUE, now + rest, attempts, code)
-        case exceptions.PersonNotGradable() | exceptions.InvalidRequest() | Withheld():
+        case Withheld():
             return Verdict(State.PARKED, None, again, code)
-        case NotSent(cause=exceptions.InvalidRequest() | exceptions.PersonNotGradable()):
-            code, pause = error.cause.code, back_off(again)
-        case NotSent(cause=exceptions.Throttled()):
-            code, pause = error.cause.code, timedelta(seconds=THROTTLE_REST)
-            again = attempts
-        case NotSent():
-            code, pause = error.cause.code, back_off(again)
-        case exceptions.Superseded() | exceptions.NotFound():
+        case exceptions.PersonNotGradable() | exceptions.InvalidRequest() if went_out:
+            return Verdict(State.PARKED, None, again, code)
+        case exceptions.Superseded() | exceptions.NotFound() if went_out:
             pause = max(2 * SPACING, back_off(attempts)) if attempts else 2 * SPACING
-        case _:
-            pause = back_off(again)
+    if outcome == ScoreAttempt.Outcome.UNKNOWN:
+        state = State.UNKNOWN
     if again >= settings.MAX_ATTEMPTS:
-        return Verdict(State.PARKED, None, again, code)
-    return Verdict(State.DUE, now + pause, again, code)
+        return Verdict(State.PARKED, None, again, code, outcome)
+    return Verdict(state, now + pause, again, code, outcome)
+
+
+def _leaves_doubt(error: exceptions.LtiError) -> bool:
+    """Whether the LMS may have stored the score in spite of it."""
+    if isinstance(error, exceptions.InvalidResponse):
+        return error.status_code is None or 200 <= error.status_code < 300  # "yes", in words that nobody understands
+    # A gateway's 502 says nothing of whether the LMS behind it stored the score.
+    return isinstance(error, exceptions.OutcomeUnknown | exceptions.ServerError)
 
 
 def back_off(attempts: int) -> timedelta:
@@ -100,8 +90,6 @@ def compare(row: OutgoingScore, result: data.Result | None) -> tuple[bool, str]:
 
     Compares every field that the LMS returns. What it does not return cannot be confirmed, and is not sent twice.
     """
-    if row.grading_progress != GradingProgress.FULLY_GRADED:
-        return True, "progress"  # no LMS tells, and sending it twice may wipe a grade
     held = result.score if result else None
     if row.given is None:
         stored = held is None

@@ -13,11 +13,14 @@ logger = logging.getLogger(__name__)
 
 WORK_TASK = "ltiaas_django.work"
 
+_LASTS = 120  # seconds
+
 
 def wake(platform_id: int, kinds: Sequence[str], trigger: str) -> None:
     """Send the hint now. A broker that cannot be reached is logged: the work is in the database all the same."""
     try:
-        current_app.send_task(WORK_TASK, args=[platform_id, list(kinds), trigger], retry=False)
+        # A hint that is as old as the next tick's has nothing left to say: they must not pile up behind a busy worker.
+        current_app.send_task(WORK_TASK, args=[platform_id, list(kinds), trigger], retry=False, expires=_LASTS)
     except Exception as error:
         logger.warning("No worker could be told of platform %s (%s); the next tick will.", platform_id, error)
 

@@ -786,7 +786,7 @@ def test_held_departures_are_confirmed(operator):
     assert "(confirmed)" in operator.get(page(models.Context)).content.decode()
 
 
-def test_a_key_is_marked_as_refused(operator):
+def test_a_key_is_marked_as_refused(operator, django_capture_on_commit_callbacks):
     heard = []
 
     def hear(sender, key, **kwargs):
@@ -801,7 +801,8 @@ def test_a_key_is_marked_as_refused(operator):
         assert "until a launch brings new ones" in ask(operator, key, "refuse", confirmed=False).content.decode()
         key.refresh_from_db()
         assert key.is_healthy
-        response = ask(operator, [key, refused], "refuse")
+        with django_capture_on_commit_callbacks(execute=True):
+            response = ask(operator, [key, refused], "refuse")
     finally:
         signals.key_refused.disconnect(hear)
     assert said(response) == "1 key was marked as refused. 1 was refused already."

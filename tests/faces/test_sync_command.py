@@ -524,7 +524,7 @@ def test_nothing_is_sent_any_more_after_ctrl_c(lms: Lms, interrupted: tuple[int,
 
 def test_the_whole_night_without_celery_keeps_house_too(lms: Lms) -> None:
     over = lms.launch("2001")
-    Launch.objects.filter(pk=over.pk).update(expires_at=timezone.now())
+    Launch.objects.filter(pk=over.pk).update(expires_at=timezone.now(), created_at=timezone.now() - timedelta(hours=26))
     call_command("ltiaas_sync", "grades", stdout=io.StringIO())
     assert Launch.objects.exists()
     call_command("ltiaas_sync", "all", stdout=io.StringIO())

@@ -194,7 +194,10 @@ def test_an_answer_that_cannot_be_right_names_the_call_and_the_field(
     server: Server, connection: LtiaasServiceConnection
 ) -> None:
     server.answer_with(reply(200, {**ITEM, "scoreMaximum": "ten"}))
-    with pytest.raises(exceptions.InvalidResponse, match="GET line item: LTIAAS said scoreMaximum: a number is wanted"):
+    with pytest.raises(
+        exceptions.InvalidResponse,
+        match=r"GET line item: the answer of LTIAAS .* scoreMaximum: a number is wanted",
+    ):
         connection.line_item(ITEM_ID)
 
 

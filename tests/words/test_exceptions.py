@@ -112,7 +112,7 @@ def test_a_credential_at_the_cut_is_hidden_before_it_is_cut() -> None:
         ),
         (
             exceptions.Unreachable("GET idtoken", "no route", origin="network"),
-            "GET idtoken: The network said no route",
+            "GET idtoken: The network or a gateway said no route",
         ),
         (exceptions.ServerError("GET idtoken", status_code=502), "GET idtoken: LTIAAS said 502 (nothing)"),
     ],

@@ -12,7 +12,7 @@ from typing import Final
 from urllib.parse import quote
 
 from ltiaas_django import exceptions
-from ltiaas_django.redaction import HIDDEN
+from ltiaas_django.redaction import HIDDEN, Hidden
 
 MAX_SECRET_LENGTH: Final = 8192  # the usual limit of one header line at servers and gateways
 _VISIBLE_ASCII: Final = re.compile(r"[!-~]+")
@@ -21,15 +21,6 @@ _VISIBLE_ASCII: Final = re.compile(r"[!-~]+")
 def is_usable_secret(text: str) -> bool:
     """Whether it can stand in a header: visible ASCII (RFC 9110, section 5.5), not blank, not endless."""
     return len(text) <= MAX_SECRET_LENGTH and _VISIBLE_ASCII.fullmatch(text) is not None
-
-
-class Header(str):
-    """An Authorization value that does not show itself where error reporters print local variables."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return repr(HIDDEN)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -79,7 +70,7 @@ class LtikAuth(Auth):
 
     @property
     def header(self) -> str:
-        return Header(f"LTIK-AUTH-V2 {self.api_key}:{self.ltik}")
+        return Hidden(f"LTIK-AUTH-V2 {self.api_key}:{self.ltik}")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -94,7 +85,7 @@ class ServiceKeyAuth(Auth):
 
     @property
     def header(self) -> str:
-        return Header(f"SERVICE-AUTH-V1 {self.api_key}:{self.service_key}")
+        return Hidden(f"SERVICE-AUTH-V1 {self.api_key}:{self.service_key}")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -103,4 +94,4 @@ class ApiKeyAuth(Auth):
 
     @property
     def header(self) -> str:
-        return Header(f"Bearer {self.api_key}")
+        return Hidden(f"Bearer {self.api_key}")

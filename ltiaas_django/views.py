@@ -20,7 +20,7 @@ from ltiaas_django import exceptions, pages, sealing, signals
 from ltiaas_django.models import Launch
 from ltiaas_django.models.launches import PARAMETER, add_launch
 from ltiaas_django.operations import announcing, launching, sso
-from ltiaas_django.redaction import redact
+from ltiaas_django.redaction import Hidden, redact
 from ltiaas_django.vocabulary import LaunchType
 
 logger = logging.getLogger(__name__)
@@ -223,7 +223,7 @@ def _announce(request: HttpRequest, launch: Launch, created: bool) -> None:
     announcing.announce(signals.launched, Launch, launch=launch, request=request, created=created)
 
 
-def _take_ltik(request: HttpRequest) -> list[str]:
+def _take_ltik(request: HttpRequest) -> list[Hidden]:
     """The values of `ltik`, which are taken out of the request: no error page or tracker may find them there."""
     query = request.GET.copy()
     given = query.pop("ltik", [])
@@ -234,7 +234,7 @@ def _take_ltik(request: HttpRequest) -> list[str]:
         for name in ("RAW_URI", "REQUEST_URI", "HTTP_REFERER"):
             if name in request.META:
                 request.META[name] = redact(request.META[name])
-    return [str(value) for value in given]
+    return [Hidden(value) for value in given]
 
 
 def _clean_url(request: HttpRequest, launch: Launch) -> str:

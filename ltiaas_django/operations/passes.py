@@ -10,10 +10,10 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, F, Min, OuterRef, Q, QuerySet
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
@@ -31,6 +31,7 @@ Progress = Callable[[str, int], None]
 _VISITS = 3  # of one platform in one go: a pass leaves nothing due that it could have done, save what came meanwhile
 _OVERLAP = timedelta(minutes=15)  # a tool's row may be stamped before, and committed after, the source was asked
 _LTIK_LASTS = timedelta(hours=25)  # LTIAAS honours it for 24: until then its digest is what tells a replay
+_SHOWN = 10  # reasons that a person wants to read at once
 _PURGE = 5_000  # rows a housekeeping step deletes at once
 
 
@@ -312,3 +313,24 @@ def forecast(kind: str) -> dict[int, tuple[int, int]]:
         contexts = (_due_contexts(), _contexts_with_roster().filter(roster_due_at=None))
         counts = [dict(rows.values_list("platform").annotate(Count("pk")).order_by()) for rows in contexts]
     return {pk: (counts[0].get(pk, 0), counts[1].get(pk, 0)) for pk in sorted(counts[0].keys() | counts[1].keys())}
+
+
+def reasons(platform_id: int | None, since: datetime) -> list[tuple[str, int]]:
+    """Why scores failed and rosters could not be read since a time: the words, and how often, most frequent first."""
+    attempts = ScoreAttempt.objects.filter(at__gte=since).exclude(error="")
+    courses = Context.objects.filter(roster_attempted_at__gte=since).exclude(roster_error="")
+    if platform_id is not None:
+        attempts = attempts.filter(score__line_item__context__platform=platform_id)
+        courses = courses.filter(platform=platform_id)
+    counted = Counter(dict(attempts.values_list("error").annotate(Count("pk")).order_by()))
+    counted.update(f"{course}: {course.roster_error}" for course in courses[:_SHOWN])
+    return counted.most_common(_SHOWN)
+
+
+def left_over(platform_id: int | None) -> tuple[dict[str, int], datetime | None]:
+    """How many scores are not sent yet, by state, and when the next of them is tried again."""
+    rows = OutgoingScore.objects.open()
+    if platform_id is not None:
+        rows = rows.filter(line_item__context__platform=platform_id)
+    states = dict(rows.values_list("state").annotate(Count("pk")).order_by())
+    return states, rows.filter(state__in=OutgoingScore.ACTIONABLE).aggregate(at=Min("due_at"))["at"]

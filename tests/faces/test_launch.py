@@ -11,6 +11,7 @@ from urllib.parse import quote_from_bytes
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.sessions.models import Session
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
@@ -27,6 +28,8 @@ from ltiaas_django.models import (
     ResourceLink,
     ServiceKey,
 )
+from ltiaas_django.operations import passes, sso
+from ltiaas_django.views import LaunchView
 from tests.lms import Lms, launch_path
 
 User = get_user_model()
@@ -362,6 +365,64 @@ def test_an_operators_session_is_not_replaced_without_asking(lms: Lms) -> None:
     shown = browser.get(answer.headers["Location"])
     assert shown.wsgi_request.user == Launch.objects.get().user
     assert browser.post("/lti/continue/", {"token": token, "csrfmiddlewaretoken": str(csrf)}).status_code == 403
+
+
+def test_a_session_begun_with_a_password_stays_one_after_a_launch_of_its_own_person(lms: Lms) -> None:
+    user = lms.launch("2001").user
+    browser = Client()
+    browser.force_login(user)
+    browser.get(launch_path(lms.sandbox.launch_url("course-101", "quiz-1", "2001")))
+    other = browser.get(launch_path(lms.sandbox.launch_url("course-101", "quiz-1", "2002")))
+    assert other.headers["Location"].startswith("/lti/continue/")
+    assert browser.session["_auth_user_id"] == str(user.pk)
+
+
+def test_an_unlinked_person_gets_a_new_account_and_not_the_old_one(lms: Lms) -> None:
+    old = lms.launch("2001").user
+    LtiUser.objects.update(user=None)
+    new = lms.launch("2001").user
+    assert new != old
+    assert lms.launch("2001").user == new
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_view_that_fails_undoes_no_claim_under_atomic_requests(
+    transactional_db: None, lms: Lms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_args: Any) -> None:
+        raise RuntimeError
+
+    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", True)
+    monkeypatch.setattr(LaunchView, "handle_resource_launch", fail)
+    url = launch_path(lms.sandbox.launch_url("course-101", "quiz-1", "2001"))
+    browser = Client(raise_request_exception=False)
+    assert browser.get(browser.get(url).headers["Location"]).status_code == 500
+    assert Client().get(url).status_code == 403
+
+
+def test_a_short_launch_lifetime_opens_no_door_to_replay(lms: Lms, settings: Any) -> None:
+    settings.LTIAAS = {**settings.LTIAAS, "LAUNCH_LIFETIME": 3600.0}
+    url = launch_path(lms.sandbox.launch_url("course-101", "quiz-1", "2001"))
+    browser = Client()
+    browser.get(browser.get(url).headers["Location"])
+    past = timezone.now() - timedelta(hours=1)
+    Launch.objects.update(expires_at=past, created_at=past)
+    passes.tidy()
+    assert Client().get(url).status_code == 403
+
+
+def test_no_debug_page_shows_the_ltik(lms: Lms, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_args: Any) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(sso.SsoPolicy, "provision", fail)
+    settings.DEBUG = True
+    ltik = lms.sandbox.launch("course-101", "quiz-1", "2001")
+    page = Client(raise_request_exception=False).get(LAUNCH, {"ltik": ltik})
+    assert page.status_code == 500
+    shown = page.content.decode()
+    leaks = [shown[max(0, shown.find(secret) - 300) :][:340] for secret in lms.sandbox.secrets() if secret in shown]
+    assert leaks == []
 
 
 def test_two_tabs_never_mix(lms: Lms) -> None:

@@ -529,3 +529,28 @@ def test_the_whole_night_without_celery_keeps_house_too(lms: Lms) -> None:
     assert Launch.objects.exists()
     call_command("ltiaas_sync", "all", stdout=io.StringIO())
     assert not Launch.objects.exists()
+
+
+def test_it_says_why_something_failed_and_what_is_left(lms: Lms) -> None:
+    grades.record_score(lms.launch("1001"), given=5, maximum=10)
+    grades.record_score(lms.launch("2001"), given=5, maximum=10)
+    lms.sandbox.fail_next("/api/lineitems/", method="POST", status=500, body="oops", times=2)
+    lms.sandbox.fail_next("/api/memberships", status=404, body={"status": 404, "error": "Not Found"})
+    out = io.StringIO()
+    call_command("ltiaas_sync", "all", stdout=out)
+    said = out.getvalue()
+    assert "2 × POST score: " in said
+    assert "500" in said
+    assert "1 × Introduction to Statistics: GET roster: " in said
+    assert "Scores not sent yet: 2 outcome unknown; the next is tried " in said
+
+
+def test_a_database_without_tables_is_a_sentence_and_no_traceback(tmp_path: pathlib.Path) -> None:
+    environment = {**os.environ, "DATABASE_URL": f"sqlite:///{tmp_path}/empty.sqlite3", "VAR_DIR": str(tmp_path)}
+    environment["DJANGO_SETTINGS_MODULE"] = "example_project.settings"
+    command = [sys.executable, "manage.py", "ltiaas_sync", "grades"]
+    root = pathlib.Path(__file__).parents[2]
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "manage.py migrate" in done.stderr
+    assert "Traceback" not in done.stderr

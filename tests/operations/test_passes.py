@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from celery.exceptions import Retry
+from django.contrib.auth import get_user_model
 from django.utils import timezone
 
 from ltiaas_django import exceptions, grades, sealing, tasks
@@ -104,7 +106,7 @@ def test_a_score_source_is_asked_every_night_for_what_has_changed_since(lms: Lms
     night("grades")
     assert ASKED[0] is None
     assert ASKED[1] is not None
-    assert ASKED[1] < began
+    assert ASKED[1] < began - timedelta(minutes=14)  # a row may be stamped before, and committed after
     assert lms.posts() == 1
     assert OutgoingScore.objects.get().given == 7
 
@@ -203,3 +205,40 @@ def test_a_worker_that_finds_the_platform_taken_comes_back_a_little_later(lms: L
     assert retried.value.when == 5
     tasks.work(platform_id, ["grades"], "nightly")
     assert lms.posts() == 1
+
+
+def partly_bad_source(since: datetime | None) -> Iterator[grades.ScoreRecord]:
+    """One good record between two that cannot be used."""
+    [good] = source(since)
+    stranger = get_user_model().objects.create_user(f"stranger-{timezone.now().timestamp()}")
+    yield dataclasses.replace(good, user=stranger)
+    yield good
+    yield dataclasses.replace(good, maximum=0)
+
+
+def test_one_bad_record_of_the_source_holds_back_no_other(lms: Lms, settings: Any) -> None:
+    lms.launch("2001")
+    settings.LTIAAS = {**settings.LTIAAS, "SCORE_SOURCE": f"{__name__}.partly_bad_source"}
+    passes.release_night("grades")
+    assert OutgoingScore.objects.get().given == 7
+    run = SyncRun.objects.get()
+    assert (run.outcome, run.counts) == ("partial", {"recorded": 1, "failed": 2})
+    assert "left out" in run.error
+
+
+def test_a_wrong_api_key_leaves_the_rosters_due(lms: Lms, settings: Any) -> None:
+    context = lms.launch("2001").context
+    settings.LTIAAS = {**settings.LTIAAS, "API_KEY": "mistyped"}
+    passes.release_night("rosters")
+    with pytest.raises(exceptions.ConfigurationError):
+        passes.work(context.platform_id, ["rosters"], "nightly")
+    context.refresh_from_db()
+    assert context.roster_due_at is not None
+    assert context.roster_error == ""
+
+
+def test_hints_to_a_busy_worker_do_not_end_in_an_error(lms: Lms) -> None:
+    grades.record_score(lms.launch("2001"), given=5, maximum=10)
+    with leases.own(Platform.objects.get().pk):
+        last = tasks.work.apply(args=[Platform.objects.get().pk, ["grades"], "commit"], retries=10)
+    assert last.state == "SUCCESS"

@@ -9,9 +9,10 @@ import pytest
 from django.utils import timezone
 from freezegun import freeze_time
 
-from ltiaas_django import signals
+from ltiaas_django import data, signals
 from ltiaas_django.models import Context, Launch, LtiUser, Membership, ServiceKey, SyncRun
 from ltiaas_django.operations import passes, rosters
+from ltiaas_django.vocabulary import MembershipStatus
 from tests.lms import Lms, night
 
 
@@ -333,3 +334,17 @@ def test_one_failing_course_does_not_stop_the_next(lms: Lms) -> None:
     synced = Context.objects.filter(roster_synced_at__isnull=False)
     assert synced.count() == 1
     assert SyncRun.objects.get(kind="rosters").outcome == "partial"
+
+
+def test_who_launches_meanwhile_stays_active_though_the_lms_says_inactive(
+    lms: Lms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lms.launch("2001")
+
+    def read_while_they_launch(*_args: Any) -> dict[str, data.Member]:
+        lms.launch("2001")
+        return {"2001": data.Member(user_id="2001", roles=("Learner",), status=MembershipStatus.INACTIVE)}
+
+    monkeypatch.setattr(rosters, "_fetch", read_while_they_launch)
+    night("rosters")
+    assert active() == {"2001"}

@@ -10,13 +10,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import OperationalError, ProgrammingError
 from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
 from rich import box, console, progress, table
 from rich.text import Text
 
 from ltiaas_django import exceptions
 from ltiaas_django.conf import settings
-from ltiaas_django.models import Platform, SyncRun
+from ltiaas_django.models import OutgoingScore, Platform, SyncRun
 from ltiaas_django.operations import passes
 from ltiaas_django.redaction import redact
 
@@ -68,6 +71,11 @@ class Command(BaseCommand):
         kinds, platform_id = _KINDS[options["what"]], options["platform"]
         self.runs: list[SyncRun] = []
         self.troubles: list[str] = []
+        self.began = timezone.now()
+        try:
+            Platform.objects.exists()
+        except (OperationalError, ProgrammingError) as error:
+            raise CommandError(f"The database is not ready ({error}). Run manage.py migrate.") from None
         if platform_id is not None:
             self._check_platform(platform_id)
         if options["dry_run"]:
@@ -166,9 +174,20 @@ class Command(BaseCommand):
             self._show_runs(kind, [run for run in self.runs if run.kind == kind])
         for error in dict.fromkeys(f"{_name(run.platform)}: {run.error}" for run in self.runs if run.error):
             self.stdout.write(_printable(error))
+        for reason, count in passes.reasons(platform_id, self.began):
+            self.stdout.write(_printable(f"{count} × {reason}"))
+        self._say_what_is_left(platform_id)
         held_back = passes.held_back(kinds)
         for platform in held_back if platform_id is None else held_back.filter(pk=platform_id):
             self.stdout.write(f"Skipped {_name(platform)}: {_why_held_back(platform)}; its work stays due.")
+
+    def _say_what_is_left(self, platform_id: int | None) -> None:
+        """What stays in the outbox, and what it waits for."""
+        states, next_at = passes.left_over(platform_id)
+        said = [f"{states[state.value]} {state.label}" for state in OutgoingScore.State if states.get(state.value)]
+        if said:
+            again = f"; the next is tried {date_format(localtime(next_at), 'DATETIME_FORMAT')}" if next_at else ""
+            self.stdout.write(f"Scores not sent yet: {', '.join(said)}{again}.")
 
     def _show_runs(self, kind: SyncRun.Kind, runs: list[SyncRun]) -> None:
         rows: dict[int | None, list[SyncRun]] = {}

@@ -20,6 +20,7 @@ nox.options.reuse_existing_virtualenvs = True
 
 CONSTRAINTS = pathlib.Path("constraints.txt")
 DJANGOS = {"3.11": "5.2", "3.12": "6.0", "3.13": "6.1"}  # each Python with the newest Django it was made for
+SUITE = ["-m", "not full and not browser", "--numprocesses", "2", "--dist", "loadfile"]
 SERVICES = ("DATABASE_URL", "TEST_REDIS_URL", "TEST_RABBITMQ_URL")
 
 
@@ -44,7 +45,7 @@ def tests(session: nox.Session) -> None:
     except CommandFailed:
         session.warn("django-celery-beat has no release for this Django; the session goes on without it.")
     session.run("python", "-m", "django", "--version")
-    session.run("python", "-m", "pytest", *(session.posargs or ["-m", "not full and not browser"]))
+    session.run("python", "-m", "pytest", *(session.posargs or SUITE))
 
 
 @nox.session
@@ -73,6 +74,6 @@ def services(session: nox.Session) -> None:
         "python",
         "-m",
         "pytest",
-        *(session.posargs or ["-m", "not full and not browser"]),
+        *(session.posargs or SUITE),
         env={"CI_SERVICES_REQUIRED": "1"},
     )

@@ -30,7 +30,7 @@ class LtiMiddleware:
 
     def process_view(self, request: HttpRequest, *_view: Any) -> None:
         """Claim the launch that the request names, before the view: with ATOMIC_REQUESTS a view's error undoes it."""
-        if named_launch(request):
+        if request.GET.get(PARAMETER) or request.headers.get(HEADER):  # a form is left to the view that reads it
             bool(request.lti)  # type: ignore[attr-defined]
 
     def __call__(self, request: HttpRequest) -> HttpResponse:

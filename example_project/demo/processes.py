@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 HOST = "127.0.0.1"
 GRACE = 3.0
@@ -91,9 +94,27 @@ def wait_until(
     return True
 
 
+_port_locks: list[IO[str]] = []  # held as long as this process lives
+
+
+def _is_ours(port: int) -> bool:
+    """Whether no other demo on this machine has chosen this port: it is free for a moment while its server starts."""
+    try:
+        lock = (Path(tempfile.gettempdir()) / f"ltiaas-demo-{port}.lock").open("w")
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        lock.close()
+        return False
+    _port_locks.append(lock)
+    return True
+
+
 def reserve_port(wanted: int) -> socket.socket:
     """A socket on the wanted port, or on any other if it is taken; it listens, so that nobody else takes it."""
-    for port in (wanted, 0):
+    for port in (wanted, 0) if wanted and _is_ours(wanted) else (0,):
         reserved = socket.socket()
         reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # the demo may have used it a moment ago
         try:

@@ -54,7 +54,7 @@ def judge(error: exceptions.LtiError, attempts: int, *, went_out: bool) -> Verdi
             return Verdict(State.WAITING, None, attempts, "no_key")
         case exceptions.Refused():
             # Due at once: `_prepare` finds a sibling key, or else makes it wait for the next launch.
-            return Verdict(State.DUE, now + SPACING, attempts, code)
+            return Verdict(State.DUE, now, attempts, code)
         case exceptions.Throttled():
             rest = timedelta(seconds=error.retry_after or THROTTLE_REST)
             return Verdict(State.DUE, now + rest, attempts, code)

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
-from django.db.models import Case, F, Q, QuerySet, Value, When
+from django.db.models import Case, F, QuerySet, Value, When
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -323,20 +323,20 @@ def wake(rows: QuerySet[OutgoingScore], **also: Any) -> int:
     they are being recorded anew.
     """
     woken = 0
-    in_doubt = Q(sending_revision=F("revision"))
-    if "sending_revision" in also:
-        in_doubt = Q(pk__in=[])
     while True:
         with transaction.atomic():
             ids = list(skip_locked(rows.order_by("pk")).values_list("pk", flat=True)[:_CHUNK])
-            woken += OutgoingScore.objects.filter(pk__in=ids).update(
-                state=Case(When(in_doubt, then=Value(State.UNKNOWN)), default=Value(State.DUE)),
-                due_at=timezone.now(),
-                attempts=0,
-                **also,
-            )
+            woken += _make_due(OutgoingScore.objects.filter(pk__in=ids), **also)
         if len(ids) < _CHUNK:
             return woken
+
+
+def _make_due(rows: QuerySet[OutgoingScore], **also: Any) -> int:
+    """Due now; asked about first where the last outcome is unknown, unless `also` takes that doubt away."""
+    state: Any = Case(When(sending_revision=F("revision"), then=Value(State.UNKNOWN)), default=Value(State.DUE))
+    if "sending_revision" in also:
+        state = State.DUE
+    return rows.update(state=state, due_at=timezone.now(), attempts=0, **also)
 
 
 def wake_not_gradable(context: Context, lti_user_ids: Sequence[int]) -> None:
@@ -354,12 +354,7 @@ def resend(scores: Iterable[int]) -> int:
     with transaction.atomic():
         # A sent revision stays sent; sending once more takes a new one.
         chosen.filter(state=State.SENT).update(revision=F("revision") + 1, state=State.DUE)
-        in_doubt = Q(sending_revision=F("revision"))
-        return chosen.exclude(state=State.UNKNOWN).update(
-            state=Case(When(in_doubt, then=Value(State.UNKNOWN)), default=Value(State.DUE)),
-            due_at=timezone.now(),
-            attempts=0,
-        )
+        return _make_due(chosen.exclude(state=State.UNKNOWN))
 
 
 # --- what a tool shows its teachers -----------------------------------------------------------------------------------

@@ -84,6 +84,9 @@ class Lease:
 @contextmanager
 def own(platform_id: int) -> Iterator[Lease | None]:
     """Own the platform during the block, or get None: another worker does, it is paused, stopped, or gone."""
+    if settings.STOPPED:
+        yield None
+        return
     # Before it is written: the worker never believes in its lease for longer than the row says.
     began, now = time.monotonic(), timezone.now()
     token = uuid.uuid4()
@@ -92,9 +95,7 @@ def own(platform_id: int) -> Iterator[Lease | None]:
         .filter(Q(paused_until=None) | Q(paused_until__lte=now))
         .update(lease_token=token, lease_until=now + timedelta(seconds=settings.LEASE))
     )
-    if not taken or settings.STOPPED:
-        if taken:
-            _release(platform_id, token)
+    if not taken:
         yield None
         return
     try:

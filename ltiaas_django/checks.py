@@ -150,6 +150,9 @@ RULES: Mapping[str, Rule] = {
         _number(at_least=0, at_most=_YEAR, optional=True), "a number of seconds, a year at most, or None", "24 * 3600.0"
     ),
     "ROSTER_LEAVE_SHARE": Rule(_number(at_least=0, at_most=1), "a share from 0 to 1", "0.3"),
+    "ROSTER_ACTIVE_DAYS": Rule(
+        _number(at_least=1, at_most=36_500, whole=True, optional=True), "a whole number of days, or None", "60"
+    ),
     "MAX_PAGES": _count("2000", 1_000_000),
     "PARALLEL_CALLS": _count("4", 1_000),
     "CALLS_PER_SECOND": Rule(
@@ -157,11 +160,19 @@ RULES: Mapping[str, Rule] = {
     ),
     "LEASE": _seconds("300.0"),
     "SCORES_PER_PASS": _count("10_000", 100_000_000),
+    "PLATFORMS_PER_TICK": _count("500", 1_000_000),
+    "PARALLEL_PLATFORMS": _count("16", 1_000),
     "MAX_ATTEMPTS": _count("8", 10_000),
     "RETRY_BASE": _seconds("60.0"),
     "RETRY_CAP": _seconds("6 * 3600.0"),
     "LAUNCH_LIFETIME": _seconds("24 * 3600.0"),
     "RETENTION_DAYS": _count("90", 36_500),
+    "KEEP_SENT_ATTEMPTS": Rule(lambda value: isinstance(value, bool), "True or False (a bool, no text)", "False"),
+    "HEALTH_TOKEN": Rule(
+        lambda value: isinstance(value, str) and (not value or re.fullmatch(r"[!-~]{16,8192}", value) is not None),
+        "a secret of at least 16 visible ASCII characters, or blank",
+        'os.environ["LTIAAS_HEALTH_TOKEN"]',
+    ),
     "STOPPED": Rule(lambda value: isinstance(value, bool), "True or False (a bool, no text)", "False"),
 }
 """One entry for each setting of `conf.Settings`."""
@@ -211,7 +222,7 @@ def _unknown(name: object) -> checks.CheckMessage:
 
 def _shown(name: str, value: object) -> str:
     """Numbers are shown, all else by type: a credential may stand in the wrong place."""
-    if name in ("API_KEY", "SEALING_KEYS") or not isinstance(value, bool | int | float | None):
+    if name in ("API_KEY", "SEALING_KEYS", "HEALTH_TOKEN") or not isinstance(value, bool | int | float | None):
         if isinstance(value, str) and not value.strip():
             return "a blank text"
         return "this text" if isinstance(value, str) else f"this {type(value).__name__}"

@@ -45,6 +45,8 @@ class Settings:
     """A launch starts a roster refresh when the last one is older; None: never."""
     ROSTER_LEAVE_SHARE: float = 0.3
     """Departures are held for a person's yes when more than five people and more than this share would leave."""
+    ROSTER_ACTIVE_DAYS: int | None = 60
+    """The roster of a course that nobody has launched for so many days is no longer read; None: it always is."""
     MAX_PAGES: int = 2000
     """No list of the LMS may be longer than this many pages."""
 
@@ -56,6 +58,10 @@ class Settings:
     """How long a worker may own a platform or a score without a sign of life."""
     SCORES_PER_PASS: int = 10_000
     """At most this many scores per platform in one pass; the next tick goes on."""
+    PLATFORMS_PER_TICK: int = 500
+    """At most this many platforms are handed to workers by one tick, those that have waited longest first."""
+    PARALLEL_PLATFORMS: int = 16
+    """How many platforms `ltiaas_sync` works on at a time; with Celery, the worker's `--concurrency` says so."""
     MAX_ATTEMPTS: int = 8
     """Failures in a row after which a score is parked: kept, visible, resendable."""
     RETRY_BASE: float = 60.0
@@ -67,6 +73,10 @@ class Settings:
     """How long pages may be served under a launch."""
     RETENTION_DAYS: int = 90
     """How long finished runs and attempts are kept, in days."""
+    KEEP_SENT_ATTEMPTS: bool = False
+    """Keep a line of history for each score that the LMS accepted too, not only for failures and doubts."""
+    HEALTH_TOKEN: str = ""
+    """A secret that monitors send to `/lti/health/` as a Bearer token; blank: that address does not exist."""
     STOPPED: bool = False
     """The big stop switch: nothing is sent and no roster read while it is on; scores go on being recorded."""
 

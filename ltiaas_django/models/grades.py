@@ -102,6 +102,13 @@ class OutgoingScore(models.Model):
         SENT = "sent", _("sent")
         PARKED = "parked", _("parked")
 
+    class Drift(models.TextChoices):
+        """How the gradebook differs from what was sent, where it was read back."""
+
+        OVERRIDDEN = "overridden", _("changed in the LMS")
+        MISSING = "missing", _("not in the gradebook")
+        COLUMN_GONE = "column_gone", _("column deleted")
+
     ACTIONABLE = (State.DUE, State.UNKNOWN)
 
     line_item = models.ForeignKey(LineItem, models.CASCADE, related_name="scores", verbose_name=_("line item"))
@@ -145,6 +152,16 @@ class OutgoingScore(models.Model):
     """Which parts of the sent revision the LMS could not confirm, such as `comment`."""
     sent_at = models.DateTimeField(_("sent"), null=True, blank=True)
 
+    drift = models.CharField(_("drift"), max_length=16, choices=Drift, blank=True, editable=False)
+    """Blank: the gradebook agreed when it was last read, or was not read since the score was sent."""
+    result_score = models.DecimalField(
+        _("in the gradebook"), max_digits=AMOUNT_DIGITS, decimal_places=AMOUNT_PLACES, null=True, editable=False
+    )
+    result_maximum = models.DecimalField(
+        _("maximum in the gradebook"), max_digits=AMOUNT_DIGITS, decimal_places=AMOUNT_PLACES, null=True, editable=False
+    )
+    result_at = models.DateTimeField(_("gradebook read"), null=True, editable=False)
+
     objects = OutgoingScoreQuerySet.as_manager()
 
     class Meta:
@@ -173,6 +190,7 @@ class OutgoingScore(models.Model):
             models.Index(fields=["line_item"], name="ltiaas_score_waiting", condition=Q(state="waiting")),
             models.Index(fields=["lease_until"], name="ltiaas_score_leased", condition=Q(state="sending")),
             models.Index(fields=["line_item"], name="ltiaas_score_open", condition=~Q(state="sent")),
+            models.Index(fields=["line_item"], name="ltiaas_score_drift", condition=~Q(drift="")),
         ]
 
     def __str__(self) -> str:

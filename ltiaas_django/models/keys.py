@@ -37,9 +37,13 @@ class ServiceKey(models.Model):
         verbose_name=_("resource link"),
     )
     sealed = models.TextField(editable=False)
+    sealed_with = models.CharField(max_length=12, editable=False, db_index=True)
+    """Names the sealing key, so that the night finds what an older one sealed without opening any."""
     fingerprint = models.CharField(_("fingerprint"), max_length=12, editable=False)
     offers_roster = models.BooleanField(_("offers roster"), default=False)
     offers_grades = models.BooleanField(_("offers grades"), default=False)
+    is_legacy = models.BooleanField(_("LTI 1.1"), default=False, editable=False)
+    """Of a launch of LTI 1.1 or 1.2: kept, but LTIAAS documents no service that it opens."""
     refreshed_at = models.DateTimeField(_("brought by a launch"))
     used_at = models.DateTimeField(_("last used"), null=True, blank=True)
     refused_at = models.DateTimeField(_("refused"), null=True, blank=True)
@@ -60,6 +64,9 @@ class ServiceKey(models.Model):
                 fields=["context"], condition=Q(resource_link__isnull=True), name="ltiaas_service_key_unique_no_link"
             ),
         ]
+        indexes = [
+            models.Index(fields=["context"], name="ltiaas_key_refused", condition=Q(refused_at__isnull=False)),
+        ]
 
     def __str__(self) -> str:
         return self.fingerprint
@@ -71,7 +78,7 @@ class ServiceKey(models.Model):
 
     def put(self, secret: str) -> None:
         """Take in a new secret; the caller saves."""
-        self.sealed = sealing.seal(secret)
+        self.sealed, self.sealed_with = sealing.seal(secret), sealing.newest_key()
         self.fingerprint = sealing.fingerprint(secret)
 
     def reveal(self) -> str:

@@ -55,6 +55,10 @@ class Platform(models.Model):
     )
     paused_until = models.DateTimeField(_("paused until"), null=True, blank=True)
     pause_reason = models.CharField(_("pause reason"), max_length=255, blank=True)
+    failures_in_a_row = models.PositiveIntegerField(_("failures in a row"), default=0, editable=False)
+    """Of the network, LTIAAS or the LMS. While the breaker is open, a pass begins with one call as a probe."""
+    worked_at = models.DateTimeField(_("last worked on"), null=True, blank=True, editable=False)
+    """When a worker last took it: the one that waits for longest comes first."""
     lease_token = models.UUIDField(null=True, editable=False)
     lease_until = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(_("first launch"), auto_now_add=True)
@@ -81,6 +85,8 @@ class Context(models.Model):
         _("active"), default=True, help_text=_("Off: nothing is sent for this course and its roster is not read.")
     )
     launched_at = models.DateTimeField(_("last launch"), null=True, editable=False)
+    concluded_at = models.DateTimeField(_("concluded"), null=True, blank=True, editable=False)
+    """When the LMS said that the course is over: nothing is asked of it until somebody launches it again."""
     roster_due_at = models.DateTimeField(_("roster due"), null=True, editable=False)
     roster_attempted_at = models.DateTimeField(_("roster last attempted"), null=True, editable=False)
     roster_synced_at = models.DateTimeField(_("roster last read"), null=True, editable=False)
@@ -88,6 +94,9 @@ class Context(models.Model):
     roster_error = models.CharField(_("roster error"), max_length=500, blank=True, editable=False)
     roster_held = models.JSONField(_("departures held"), null=True, blank=True, editable=False)
     """None, or {"fingerprint": of the set of leavers, "count": how many, "of": active before, "nights": how often}."""
+    check_due_at = models.DateTimeField(_("gradebook check due"), null=True, editable=False)
+    checked_at = models.DateTimeField(_("gradebook last checked"), null=True, editable=False)
+    check_error = models.CharField(_("gradebook check error"), max_length=500, blank=True, editable=False)
 
     class Meta:
         verbose_name = _("context")
@@ -101,6 +110,17 @@ class Context(models.Model):
                 name="ltiaas_context_due",
                 condition=models.Q(roster_due_at__isnull=False),
             ),
+            # What is wrong, or asked for, is little beside what exists: each has an index of its own.
+            models.Index(
+                fields=["platform", "check_due_at"],
+                name="ltiaas_context_check",
+                condition=models.Q(check_due_at__isnull=False),
+            ),
+            models.Index(fields=["platform"], name="ltiaas_context_failing", condition=models.Q(roster_failures__gt=0)),
+            models.Index(
+                fields=["platform"], name="ltiaas_context_held", condition=models.Q(roster_held__isnull=False)
+            ),
+            models.Index(fields=["-launched_at"], name="ltiaas_context_launched"),
         ]
 
     def __str__(self) -> str:

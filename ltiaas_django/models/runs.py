@@ -15,6 +15,7 @@ class SyncRun(models.Model):
     class Kind(models.TextChoices):
         GRADES = "grades", _("grades")
         ROSTERS = "rosters", _("rosters")
+        CHECK = "check", _("gradebook check")
 
     class Trigger(models.TextChoices):
         NIGHTLY = "nightly", _("nightly")
@@ -39,7 +40,8 @@ class SyncRun(models.Model):
     started_at = models.DateTimeField(_("started"), default=timezone.now, db_index=True)
     finished_at = models.DateTimeField(_("finished"), null=True, blank=True)
     counts = models.JSONField(_("counts"), default=dict)
-    """For grades: sent, failed, waiting, parked. For rosters: read, failed, joined, changed, left, held."""
+    """For grades: sent, failed, waiting, parked. For rosters: read, failed, joined, changed, left, held. For gradebook
+    checks: read, failed, overridden, missing, column_gone."""
     outcome = models.CharField(_("outcome"), max_length=16, choices=Outcome, default=Outcome.RUNNING)
     error = models.CharField(_("error"), max_length=500, blank=True)
 

@@ -289,16 +289,18 @@ def _delete_all(rows: QuerySet[Any]) -> int:
 def reseal() -> Counter[str]:
     """Seal every stored key with the newest sealing key; what cannot be read is marked and waits for a launch."""
     counts: Counter[str] = Counter()
-    for key in ServiceKey.objects.healthy().iterator(chunk_size=500):
-        if sealing.is_sealed_with_newest(key.sealed):
-            continue
+    newest = sealing.newest_key()
+    older = Q(sealed_with__lt=newest) | Q(sealed_with__gt=newest)  # and not "is not": this an index can answer
+    for key in ServiceKey.objects.healthy().filter(older).iterator(chunk_size=500):
         same = ServiceKey.objects.filter(pk=key.pk, sealed=key.sealed)  # a launch may replace it meanwhile
         try:
             secret = key.reveal()
         except exceptions.SealError as error:
             counts["unreadable"] += same.update(refused_at=timezone.now(), last_error=str(error))
             continue
-        counts["resealed"] += same.update(sealed=sealing.seal(secret), fingerprint=sealing.fingerprint(secret))
+        counts["resealed"] += same.update(
+            sealed=sealing.seal(secret), sealed_with=newest, fingerprint=sealing.fingerprint(secret)
+        )
     return counts
 
 

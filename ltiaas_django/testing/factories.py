@@ -136,6 +136,7 @@ class ServiceKeyFactory(DjangoModelFactory[models.ServiceKey]):
     context = factory.SubFactory(ContextFactory)
     resource_link = factory.SubFactory(ResourceLinkFactory, context=factory.SelfAttribute("..context"))
     sealed = factory.LazyAttribute(lambda key: sealing.seal(key.secret))
+    sealed_with = factory.LazyFunction(sealing.newest_key)
     fingerprint = factory.LazyAttribute(lambda key: sealing.fingerprint(key.secret))
     offers_roster = True
     offers_grades = True

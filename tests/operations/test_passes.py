@@ -155,7 +155,7 @@ def test_the_nightly_pass_reseals_with_the_newest_key(lms: Lms, settings: Any) -
     settings.SECRET_KEY_FALLBACKS = []
     key = ServiceKey.objects.get()
     assert key.reveal() == secret
-    assert sealing.is_sealed_with_newest(key.sealed)
+    assert key.sealed_with == sealing.newest_key()
 
 
 def test_what_cannot_be_read_any_more_is_marked_and_waits_for_a_launch(lms: Lms, settings: Any) -> None:

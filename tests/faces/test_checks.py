@@ -61,7 +61,9 @@ def test_every_default_obeys_its_rule() -> None:
 def test_the_example_of_every_hint_is_itself_sound(name: str) -> None:
     """What the hint says to type must not be the next mistake."""
     example = checks.RULES[name].example.partition(", or")[0]
-    value = eval(example, {"os": SimpleNamespace(environ={"LTIAAS_SEALING_KEY": "a secret"})})  # noqa: S307
+    value = eval(
+        example, {"os": SimpleNamespace(environ={"LTIAAS_SEALING_KEY": "a secret", "LTIAAS_HEALTH_TOKEN": "x" * 16})}
+    )  # noqa: S307
     assert checks.RULES[name].is_sound(value)
 
 
@@ -139,6 +141,11 @@ WRONG: dict[str, list[Any]] = {
     "RETRY_CAP": [0, -60, None, "60", float("inf")],
     "LAUNCH_LIFETIME": [0, -1, None, "86400", float("inf"), 1e300],
     "RETENTION_DAYS": [0, -1, 90.0, None, "90", 10**9],
+    "ROSTER_ACTIVE_DAYS": [0, -1, 60.0, "60", 10**9],
+    "PLATFORMS_PER_TICK": [0, -1, 1.5, None, "500"],
+    "PARALLEL_PLATFORMS": [0, -1, 1.5, None, "16", 10**6],
+    "KEEP_SENT_ATTEMPTS": ["False", 0, 1, None],
+    "HEALTH_TOKEN": ["too short", "with blanks in it, long", None, 1234567890123456, b"bytes-of-a-secret"],
     "STOPPED": ["False", "false", 0, 1, None, ""],
 }  # fmt: skip
 

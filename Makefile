@@ -35,13 +35,13 @@ types: $(VENV)/.dev ## check types
 sabotage: $(VENV)/.dev ## break each promise on purpose, one at a time: its test must notice
 	$(BIN)/python -m tests.sabotage
 
-bench: $(VENV)/.dev ## run the benchmarks
-	@if [ -d benchmarks ]; then $(BIN)/python -m benchmarks; else echo "There are no benchmarks yet."; fi
+bench: $(VENV)/.bench ## measure, beside other ways and beside the limit; a quarter of an hour (see docs/performance.md)
+	@$(BIN)/python -m benchmarks
 
 constraints: check-python ## renew constraints.txt from the newest releases
 	@set -e; scratch=$$(mktemp -d); trap 'rm -rf "$$scratch"' EXIT; \
 	$(PYTHON) -m venv "$$scratch"; \
-	"$$scratch/bin/python" -m pip --disable-pip-version-check install --quiet --editable '.[dev]' 'Django>=5.2,<6'; \
+	"$$scratch/bin/python" -m pip --disable-pip-version-check install --quiet --editable '.[dev,bench]' 'Django>=5.2,<6'; \
 	{ echo "# The releases this project is developed with. Renewed by: make constraints"; \
 	  echo "# The sessions of noxfile.py replace the line of Django."; \
 	  "$$scratch/bin/python" -m pip freeze --exclude-editable; } > "$$scratch/constraints.txt"; \
@@ -62,6 +62,12 @@ $(VENV)/.dev: pyproject.toml constraints.txt | check-python
 	@$(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV), with the tools for development ..."
 	@$(PIP) install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $(VENV)/.demo $@
+
+$(VENV)/.bench: pyproject.toml constraints.txt | check-python
+	@$(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV), with what the benchmarks compare ..."
+	@$(PIP) install --quiet --constraint constraints.txt --editable '.[bench]'
 	@touch $(VENV)/.demo $@
 
 check-python:

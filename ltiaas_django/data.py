@@ -7,7 +7,8 @@ A blank string means that the LMS did not say. Amounts are `Decimal`.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, TypeVar, dataclass_transform
@@ -31,6 +32,7 @@ class Platform:
     issuer: str = ""
     """The LMS's issuer URL; all hosted Canvas schools share one."""
     client_id: str = ""
+    """In LTI 1.1, the consumer key."""
     deployment_id: str = ""
     """One installation of a multi-tenant LMS; context and resource link ids are unique within it."""
     name: str = ""
@@ -103,6 +105,8 @@ class Services:
     offers_deep_linking: bool = False
     service_key: str = dataclasses.field(default="", repr=False)
     """Opaque and long-lived; opens the context's services outside the launch."""
+    legacy_service_key: str = dataclasses.field(default="", repr=False)
+    """Of a launch of LTI 1.1 or 1.2; opens none of the services above."""
 
 
 @_frozen
@@ -130,6 +134,19 @@ class Member:
     family_name: str = ""
     email: str = ""
     picture: str = ""
+
+    def fingerprint(self) -> str:
+        """The same for as long as the LMS says the same of this person, in whatever order it names the roles."""
+        texts = (self.status, self.name, self.given_name, self.family_name, self.email, self.picture)
+        return member_fingerprint(self.roles, texts)
+
+
+def member_fingerprint(roles: Collection[str], texts: tuple[str, str, str, str, str, str]) -> str:
+    """`Member.fingerprint` of its roles, status, names, e-mail and picture. Raises TypeError if one is no text."""
+    if len(roles) > 1:
+        roles = sorted(set(roles))
+    # None holds a NUL, and all but the roles are always there: other texts are never joined to the same.
+    return hashlib.blake2b("\0".join((*roles, *texts)).encode("utf-8", "replace"), digest_size=16).hexdigest()
 
 
 @_frozen

@@ -18,6 +18,7 @@ LtiError                          everything we raise
     ├── ServerError               5xx                                                   retryable
     ├── Refused                   the key, the ltik or the API key is not accepted
     ├── NotFound                  404: line item, context or platform is gone
+    ├── CourseConcluded           the LMS says that the course is over
     ├── PersonNotGradable         the LMS takes no score for this person
     ├── Superseded                the LMS holds something as new or newer
     ├── InvalidRequest            the LMS or LTIAAS says that our request is wrong
@@ -174,6 +175,10 @@ class Refused(ApiError):
 
 class NotFound(ApiError):
     """What was asked about is not there (any more)."""
+
+
+class CourseConcluded(ApiError):
+    """The LMS says that the course is over, or gone: it takes no grades and gives no roster for it."""
 
 
 class PersonNotGradable(ApiError):

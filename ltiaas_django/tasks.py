@@ -5,23 +5,38 @@ Any message may be lost or come twice: what is due is in the database, and a pla
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from celery import shared_task
+from celery.signals import worker_shutting_down
 
-from ltiaas_django.models import SyncRun
+from ltiaas_django.conf import settings
+from ltiaas_django.models import Context, SyncRun
 from ltiaas_django.operations import leases, passes, waking
 
-_ALL = [SyncRun.Kind.GRADES.value, SyncRun.Kind.ROSTERS.value]
+_ALL = [kind.value for kind in SyncRun.Kind]
+
+_shutting_down = threading.Event()
+
+
+@worker_shutting_down.connect
+def _stop_soon(**_said: Any) -> None:
+    """A pass may take minutes: it ends with what is on the wire, and the next worker goes on."""
+    _shutting_down.set()
 
 
 @shared_task(name=waking.WORK_TASK, bind=True, ignore_result=True, acks_late=True, max_retries=10)
 def work(self: Any, platform_id: int, kinds: list[str], trigger: str) -> None:
     """Do what is due on one platform: a whole pass, never one task per score.
 
+    A pass takes as long as a lease at most: what is left then goes to the end of the queue, behind other platforms.
     While another worker owns the platform this one comes back a little later; after that the tick looks after it.
     """
-    runs = passes.work(platform_id, kinds, trigger)
+    runs = passes.work(platform_id, kinds, trigger, stop=_shutting_down)
+    came_on = any(sum(run.counts.values()) for run in runs)  # else it would go round and round
+    if came_on and not _shutting_down.is_set() and passes.due_platforms(kinds, platform_id):
+        waking.wake(platform_id, kinds, trigger)
     if not runs and leases.is_owned(platform_id) and self.request.retries < self.max_retries:
         raise self.retry(countdown=5)
 
@@ -46,10 +61,22 @@ def _night(kind: str) -> None:
 
 @shared_task(name="ltiaas_django.tick", ignore_result=True)
 def tick() -> None:
-    """Every minute: reap, purge, and set a worker on each platform that has anything due."""
+    """Every minute: reap, purge, and set a worker on the platforms that have anything due, up to PLATFORMS_PER_TICK."""
     passes.tidy()
-    for platform_id in passes.due_platforms(_ALL):
+    for platform_id in passes.due_platforms(_ALL)[: settings.PLATFORMS_PER_TICK]:
         waking.wake(platform_id, _ALL, SyncRun.Trigger.TICK)
+
+
+@shared_task(name="ltiaas_django.check_gradebooks", ignore_result=True)
+def check_gradebooks(context_id: int | None = None) -> None:
+    """Read results back and note where the gradebook differs from what was sent: of one course, or of all."""
+    if context_id is None:
+        passes.request_checks()
+    else:
+        for context in Context.objects.filter(pk=context_id):
+            passes.request_check(context, SyncRun.Trigger.TICK)
+    for platform_id in passes.due_platforms([SyncRun.Kind.CHECK]):
+        waking.wake(platform_id, [SyncRun.Kind.CHECK], SyncRun.Trigger.NIGHTLY)
 
 
 @shared_task(name="ltiaas_django.housekeeping", ignore_result=True)

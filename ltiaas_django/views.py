@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.core import signing
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, QueryDict
 from django.urls import reverse
 from django.utils.cache import patch_vary_headers
@@ -105,9 +105,10 @@ class LaunchView(View):
             with transaction.atomic():
                 launch, created = launching.record_launch(id_token, ltik, framed=framed)
                 if sso.would_replace_foreign_session(request, launch.user):
+                    launch.save(force_insert=True)
                     return self._ask_first(request, launch, created)
                 sso.sign_in(request, launch)
-        except exceptions.LaunchReplayed:
+        except IntegrityError:
             started = launching.get_started(ltik)  # the other half of a double click was faster
             if started is None:
                 raise

@@ -24,6 +24,11 @@ _STATE_TONES: dict[str, cells.Tone] = {
     State.SENT: "good",
     State.PARKED: "bad",
 }
+_DRIFT_TONES: dict[str, cells.Tone] = {
+    OutgoingScore.Drift.OVERRIDDEN: "warn",
+    OutgoingScore.Drift.MISSING: "bad",
+    OutgoingScore.Drift.COLUMN_GONE: "bad",
+}
 _OUTCOME_TONES: dict[str, cells.Tone] = {
     Outcome.RUNNING: "busy",
     Outcome.OK: "good",
@@ -94,6 +99,16 @@ def of_score(score: OutgoingScore) -> str:
     if score.state == State.DUE and score.due_at is not None:
         return cells.badge("busy", _("due now") if score.due_at <= timezone.now() else _("due later"))
     return cells.badge(_STATE_TONES[score.state], State(score.state).label, score.last_error)
+
+
+def of_drift(score: OutgoingScore) -> str:
+    """Whether the gradebook still holds a sent score, as far as is known."""
+    if score.drift:
+        return cells.badge(_DRIFT_TONES[score.drift], OutgoingScore.Drift(score.drift).label)
+    checked_at = score.line_item.context.checked_at
+    if score.state == State.SENT and checked_at and score.sent_at and checked_at > score.sent_at:
+        return cells.badge("good", _("as sent"))
+    return cells.NOTHING
 
 
 def of_attempt(attempt: ScoreAttempt) -> str:

@@ -104,6 +104,15 @@ def points(amount: Decimal) -> str:
     return f"{amount.normalize():f}"
 
 
+def share(amount: Decimal, maximum: Decimal | None) -> str:
+    r"""An amount of a maximum, where that is known.
+
+    >>> share(Decimal("7.50000"), Decimal(10)), share(Decimal(3), None)
+    ('7.5\xa0/\xa010', '3')
+    """
+    return points(amount) + (f"\N{NO-BREAK SPACE}/\N{NO-BREAK SPACE}{points(maximum)}" if maximum is not None else "")
+
+
 def list_url(site: admin.AdminSite, model: type[models.Model], **query: object) -> str:
     """The list of a model's rows, filtered."""
     url = reverse(f"admin:{model._meta.label_lower.replace('.', '_')}_changelist", current_app=site.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin, messages
@@ -12,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from ltiaas_django.admin import badges, cells, filters, glance, rows
+from ltiaas_django.admin.grades import tell_left_out
 from ltiaas_django.models import (
     Context,
     Launch,
@@ -22,8 +24,9 @@ from ltiaas_django.models import (
     ScoreAttempt,
     ServiceKey,
 )
-from ltiaas_django.operations import passes, rosters
+from ltiaas_django.operations import grades, passes, rosters
 
+_CHECKED_LATELY = timedelta(days=1)  # what a teacher changed before the gradebook was read is known
 _AT_ONCE = 500  # courses that a person may ask for; more than that is what the night is for
 
 
@@ -78,17 +81,13 @@ class OpenScoresFilter(filters.AnswerFilter):
     title = _("scores")
     parameter_name = "scores"
     answers = {
-        "open": (
-            _("open"),
-            lambda: Exists(OutgoingScore.objects.open().filter(line_item__context=OuterRef("pk"))),
-        ),
-        "parked": (
-            _("parked"),
-            lambda: Exists(
-                OutgoingScore.objects.filter(line_item__context=OuterRef("pk"), state=OutgoingScore.State.PARKED)
-            ),
-        ),
+        "open": (_("open"), lambda: Q(pk__in=OutgoingScore.objects.open().values("line_item__context"))),
+        "parked": (_("parked"), lambda: Q(pk__in=_parked().values("line_item__context"))),
     }
+
+
+def _parked() -> QuerySet[OutgoingScore]:
+    return OutgoingScore.objects.open().filter(state=OutgoingScore.State.PARKED)  # "open" is what has an index
 
 
 @admin.register(Context)
@@ -104,7 +103,7 @@ class ContextAdmin(rows.RowAdmin[Context]):
     list_select_related = ["platform"]
     search_fields = ["title", "label", "lti_id", "platform__name"]
     ordering = ["-launched_at", "-pk"]
-    actions = ["sync_now", "confirm_departures", "stop", "resume"]
+    actions = ["sync_now", "check_gradebook", "send_all", "confirm_departures", "stop", "resume"]
     operator_fields = ["is_active"]
     may_be_deleted = True
     going_along = [
@@ -187,25 +186,76 @@ class ContextAdmin(rows.RowAdmin[Context]):
         if "_sync_now" in request.POST:
             self.sync_now(request, self.get_queryset(request).filter(pk=obj.pk))
             return HttpResponseRedirect(request.get_full_path())
+        if "_check_gradebook" in request.POST:
+            self.check_gradebook(request, self.get_queryset(request).filter(pk=obj.pk))
+            return HttpResponseRedirect(request.get_full_path())
         return super().response_change(request, obj)
 
     @admin.action(description=_("Sync now: grades and roster"), permissions=["change"])
     def sync_now(self, request: HttpRequest, queryset: QuerySet[Context]) -> None:
-        chosen = list(queryset.select_related("platform")[: _AT_ONCE + 1])
-        if len(chosen) > _AT_ONCE:
-            text = _("Nothing was done: at most %(n)d courses can be synced by hand; the night does all of them.")
-            self.message_user(request, text % {"n": _AT_ONCE}, messages.ERROR)
-            return
+        chosen = self._chosen(request, queryset)
         active = [context for context in chosen if context.is_active and context.platform.is_active]
         for context in active:
             passes.request_scores(context)
             if getattr(context, "reads_roster", False):
                 passes.request_roster(context)
-        done, left = len(active), len(chosen) - len(active)
+        done = len(active)
         said = ngettext("%(n)d course is synced as soon as a worker is free.",
                         "%(n)d courses are synced as soon as a worker is free.", done)  # fmt: skip
-        why_left = ngettext("%(n)d was left alone: stopped.", "%(n)d were left alone: stopped.", left)
-        self.tell(request, done, said % {"n": done}, left, why_left % {"n": left})
+        self._tell_stopped(request, done, said, len(chosen) - done)
+
+    def _chosen(self, request: HttpRequest, queryset: QuerySet[Context]) -> list[Context]:
+        """The chosen courses; none, and a message, if there are more than a person may ask for at once."""
+        chosen = list(queryset.select_related("platform")[: _AT_ONCE + 1])
+        if len(chosen) <= _AT_ONCE:
+            return chosen
+        text = _("Nothing was done: at most %(n)d courses can be chosen at once; the night does all of them.")
+        self.message_user(request, text % {"n": _AT_ONCE}, messages.ERROR)
+        return []
+
+    def _tell_stopped(self, request: HttpRequest, done: int, said: str, left: int) -> None:
+        if done or left:
+            why_left = ngettext("%(n)d was left alone: stopped.", "%(n)d were left alone: stopped.", left)
+            self.tell(request, done, said % {"n": done}, left, why_left % {"n": left})
+
+    @admin.action(description=_("Check the gradebook: what differs from what was sent"), permissions=["change"])
+    def check_gradebook(self, request: HttpRequest, queryset: QuerySet[Context]) -> None:
+        chosen = self._chosen(request, queryset)
+        active = [context for context in chosen if context.is_active and context.platform.is_active]
+        for context in active:
+            passes.request_check(context)
+        done = len(active)
+        said = ngettext("The gradebook of %(n)d course is read as soon as a worker is free.",
+                        "The gradebooks of %(n)d courses are read as soon as a worker is free.", done)  # fmt: skip
+        self._tell_stopped(request, done, said, len(chosen) - done)
+
+    @admin.action(description=_("Send again: all grades"), permissions=["change"])
+    @rows.ask_first(
+        _("Every grade of these courses is sent once more, save those that a teacher has changed in the LMS. The "
+          "gradebook must have been read within a day, for that to be known. Send them?")
+    )  # fmt: skip
+    def send_all(self, request: HttpRequest, queryset: QuerySet[Context]) -> None:
+        chosen = self._chosen(request, queryset)
+        known = [one for one in chosen if one.checked_at and one.checked_at > timezone.now() - _CHECKED_LATELY]
+        sent = 0
+        for context in known:
+            done, left_out = grades.resend_all(context)
+            sent += done
+            if left_out:
+                tell_left_out(self, request, left_out, course=context.pk)
+            passes.request_scores(context)
+        self.log(request, known, "All grades asked to be sent again.")
+        unknown = [context for context in chosen if context not in known]
+        for context in unknown:
+            passes.request_check(context)
+        said = ngettext("%(n)d score is due now.", "%(n)d scores are due now.", sent)
+        left = len(unknown)
+        why_left = ngettext(
+            "The gradebook of %(n)d course is read first; please come back when that is done.",
+            "The gradebooks of %(n)d courses are read first; please come back when that is done.", left,
+        )  # fmt: skip
+        if chosen:
+            self.tell(request, sent, said % {"n": sent}, left, why_left % {"n": left})
 
     @admin.action(description=_("Confirm held departures"), permissions=["change"])
     @rows.ask_first(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import F, Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
@@ -79,7 +79,7 @@ class DeliveryFilter(filters.AnswerFilter):
         "open": (_("not sent yet"), lambda: ~Q(state=State.SENT)),
         "due": (
             _("due now"),
-            lambda: Q(state__in=OutgoingScore.ACTIONABLE, due_at__lte=timezone.now()) & ~_stopped(),
+            lambda: (Q(state=State.DUE) | Q(state=State.UNKNOWN)) & Q(due_at__lte=timezone.now()) & ~_stopped(),
         ),
         "night": (_("waiting for the night"), lambda: Q(state=State.DUE, due_at__isnull=True)),
         "launch": (_("waiting for a launch"), lambda: Q(state=State.WAITING)),
@@ -90,6 +90,19 @@ class DeliveryFilter(filters.AnswerFilter):
         "stopped": (_("stopped by hand"), lambda: ~Q(state=State.SENT) & _stopped()),
         "unconfirmed": (_("sent, unconfirmed"), lambda: Q(state=State.SENT) & ~Q(unconfirmed="")),
         "sent": (_("sent"), lambda: Q(state=State.SENT)),
+    }
+
+
+class DriftFilter(filters.AnswerFilter):
+    """How the gradebook differs from what was sent."""
+
+    title = _("gradebook")
+    parameter_name = "drift"
+    answers = {
+        "any": (_("differs"), lambda: ~Q(drift="")),
+        "overridden": (_("changed in the LMS"), lambda: Q(drift=OutgoingScore.Drift.OVERRIDDEN)),
+        "missing": (_("not in the gradebook"), lambda: Q(drift=OutgoingScore.Drift.MISSING)),
+        "column_gone": (_("column deleted"), lambda: Q(drift=OutgoingScore.Drift.COLUMN_GONE)),
     }
 
 
@@ -110,10 +123,10 @@ class OutgoingScoreAdmin(rows.RowAdmin[OutgoingScore]):
     """The outbox and what has left it."""
 
     list_display = [
-        "lti_user", "place", "amount", "delivery", cells.since("due_at", _("due")),
+        "lti_user", "place", "amount", "gradebook", "delivery", cells.since("due_at", _("due")),
         cells.since("attempted_at", _("last attempt")),
     ]  # fmt: skip
-    list_filter = [DeliveryFilter, "grading_progress", ScoreCourseFilter, ScorePlatformFilter]
+    list_filter = [DeliveryFilter, DriftFilter, "grading_progress", ScoreCourseFilter, ScorePlatformFilter]
     list_select_related = ["lti_user", "line_item__resource_link", "line_item__context__platform"]
     search_fields = [
         "lti_user__name", "lti_user__email", "lti_user__lti_id", "line_item__label", "line_item__resource_link__title",
@@ -127,6 +140,7 @@ class OutgoingScoreAdmin(rows.RowAdmin[OutgoingScore]):
                            "grading_progress", "extra", "recorded_at"]}),
         (_("Delivery"), {"fields": ["delivery", "due_at", "attempted_at", "attempts", "last_error_code", "last_error",
                                     "sent_at", "unconfirmed", "revision", "sent_revision"]}),
+        (_("Gradebook, as last read"), {"fields": ["gradebook", "result_at"]}),
         (_("Failures and unknown outcomes, newest first"), {"fields": ["past_attempts"]}),
     ]  # fmt: skip
 
@@ -142,7 +156,16 @@ class OutgoingScoreAdmin(rows.RowAdmin[OutgoingScore]):
     def amount(self, score: OutgoingScore) -> str:
         if score.given is None or score.maximum is None:
             return str(_("cleared"))
-        return f"{cells.points(score.given)}\N{NO-BREAK SPACE}/\N{NO-BREAK SPACE}{cells.points(score.maximum)}"
+        return cells.share(score.given, score.maximum)
+
+    @admin.display(description=_("in the gradebook"), ordering="drift")
+    def gradebook(self, score: OutgoingScore) -> str:
+        if score.drift != OutgoingScore.Drift.OVERRIDDEN:
+            return badges.of_drift(score)
+        held = (
+            cells.share(score.result_score, score.result_maximum) if score.result_score is not None else _("no value")
+        )
+        return cells.below(held, badges.of_drift(score))
 
     @admin.display(description=_("delivery"), ordering="state")
     def delivery(self, score: OutgoingScore) -> str:
@@ -176,11 +199,17 @@ class OutgoingScoreAdmin(rows.RowAdmin[OutgoingScore]):
 
     @admin.action(description=_("Send again, sent ones too"), permissions=["change"])
     @rows.ask_first(
-        _("A grade that a teacher has changed in the LMS since is overwritten by ours. Send all of these again?")
-    )
+        _("A grade that a teacher has changed in the LMS since is overwritten by ours. (If all of a list are chosen at "
+          "once, those known to be changed are left out.) Send all of these again?")
+    )  # fmt: skip
     def send_again(self, request: HttpRequest, queryset: QuerySet[OutgoingScore]) -> None:
-        chosen = list(queryset.values_list("pk", flat=True))
+        all_at_once = request.POST.get("select_across") == "1" and request.GET.get("drift") != "overridden"
+        overridden = Q(state=State.SENT, drift=OutgoingScore.Drift.OVERRIDDEN)
+        chosen = list((queryset.exclude(overridden) if all_at_once else queryset).values_list("pk", flat=True))
+        left_out = queryset.filter(overridden).count() if all_at_once else 0
         self._resend(request, chosen, len(chosen))
+        if left_out:
+            tell_left_out(self, request, left_out)
 
     def _resend(self, request: HttpRequest, ids: list[int], chosen: int) -> None:
         done = 0
@@ -195,3 +224,12 @@ class OutgoingScoreAdmin(rows.RowAdmin[OutgoingScore]):
                             "%(n)d were left alone: sent, being sent, or their outcome is being looked up.",
                             left)  # fmt: skip
         self.tell(request, done, said % {"n": done}, left, why_left % {"n": left})
+
+
+def tell_left_out(model_admin: rows.RowAdmin[Any], request: HttpRequest, number: int, **place: int) -> None:
+    """Say how many grades were left out because a teacher has changed them, and lead to them."""
+    text = ngettext("%(n)d grade was left out, for it was changed in the LMS. To overwrite it, choose it.",
+                    "%(n)d grades were left out, for they were changed in the LMS. To overwrite them, choose them.",
+                    number) % {"n": number}  # fmt: skip
+    url = cells.list_url(model_admin.admin_site, OutgoingScore, drift="overridden", **place)
+    model_admin.message_user(request, format_html('<a href="{}">{}</a>', url, text), messages.WARNING)

@@ -36,13 +36,16 @@ class ServiceKeyAdmin(rows.RowAdmin[ServiceKey]):
     list_filter = [HealthFilter, "offers_grades", "offers_roster", filters.CourseFilter, filters.CoursePlatformFilter]
     list_select_related = ["context", "resource_link"]
     search_fields = ["fingerprint", "context__title", "context__label", "context__lti_id", "resource_link__title"]
-    ordering = ["-refreshed_at", "-pk"]
+    ordering = ["-pk"]  # by index: there may be a million
     actions = ["refuse"]
     may_be_deleted = True
     fields = [
         "fingerprint", "health", "context", "resource_link", "offers_grades", "offers_roster",
         "refreshed_at", "used_at", "refused_at", "last_error",
     ]  # fmt: skip
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ServiceKey]:
+        return super().get_queryset(request).defer("sealed")
 
     @admin.display(description=_("health"), ordering="refused_at")
     def health(self, key: ServiceKey) -> str:

@@ -43,7 +43,6 @@ class LaunchAdmin(rows.RowAdmin[Launch]):
         "lti_user__name", "lti_user__email", "lti_user__lti_id", "context__title", "context__lti_id",
         "resource_link__title",
     ]  # fmt: skip
-    date_hierarchy = "created_at"
     ordering = ["-created_at"]
     may_be_deleted = True
     fields = [

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.contrib.admin.views.main import ChangeList
+from django.contrib.auth import get_permission_codename
+from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
@@ -26,7 +28,7 @@ from ltiaas_django.models import (
     ServiceKey,
     SyncRun,
 )
-from ltiaas_django.operations import leases
+from ltiaas_django.operations import forgetting, leases
 
 
 def _paused() -> Q:
@@ -43,21 +45,25 @@ class PlatformStateFilter(filters.AnswerFilter):
         "paused": (_("paused"), _paused),
         "keys": (
             _("refused keys"),
-            lambda: Exists(ServiceKey.objects.filter(context__platform=OuterRef("pk"), refused_at__isnull=False)),
+            lambda: Q(pk__in=ServiceKey.objects.filter(refused_at__isnull=False).values("context__platform")),
         ),
         "rosters": (
             _("failing rosters"),
-            lambda: Exists(Context.objects.filter(platform=OuterRef("pk"), roster_failures__gt=0)),
+            lambda: Q(pk__in=Context.objects.filter(roster_failures__gt=0).values("platform")),
         ),
-        "scores": (
-            _("parked scores"),
-            lambda: Exists(
-                OutgoingScore.objects.filter(
-                    line_item__context__platform=OuterRef("pk"), state=OutgoingScore.State.PARKED
-                )
-            ),
-        ),
+        "scores": (_("parked scores"), lambda: Q(pk__in=_parked().values("line_item__context__platform"))),
     }
+
+
+def _parked() -> QuerySet[OutgoingScore]:
+    return OutgoingScore.objects.open().filter(state=OutgoingScore.State.PARKED)  # "open" is what has an index
+
+
+def _open_scores(platform_ids: list[int]) -> dict[int, int]:
+    """By platform: how many scores are not sent yet."""
+    place = "line_item__context__platform"
+    rows = OutgoingScore.objects.open().filter(**{f"{place}__in": platform_ids})
+    return dict(rows.order_by().values_list(place).annotate(Count("pk")))
 
 
 @admin.register(Platform)
@@ -105,11 +111,24 @@ class PlatformAdmin(rows.RowAdmin[Platform]):
             .get_queryset(request)
             .annotate(
                 counted_courses=cells.counting(Context.objects.all(), "platform"),
-                counted_scores=cells.counting(OutgoingScore.objects.open(), "line_item__context__platform"),
                 counted_keys=cells.counting(keys, "context__platform"),
                 counted_failing=cells.counting(Context.objects.filter(roster_failures__gt=0), "platform"),
             )
         )
+
+    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
+        # Counted for all rows of the page at once: an annotation would look through the outbox once for each.
+        changes = super().get_changelist_instance(request)
+        counts = _open_scores([platform.pk for platform in changes.result_list])
+        for platform in changes.result_list:
+            platform.counted_scores = counts.get(platform.pk, 0)
+        return changes
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Platform | None:
+        platform: Any = super().get_object(request, object_id, from_field)
+        if platform is not None:
+            platform.counted_scores = _open_scores([platform.pk]).get(platform.pk, 0)
+        return platform  # type: ignore[no-any-return]
 
     @admin.display(description=_("state"), ordering="is_active")
     def state(self, platform: Platform) -> str:
@@ -128,7 +147,7 @@ class PlatformAdmin(rows.RowAdmin[Platform]):
     def course_count(self, platform: Platform) -> str:
         return self._link(platform, Context, "counted_courses")
 
-    @admin.display(description=_("open scores"), ordering="counted_scores")
+    @admin.display(description=_("open scores"))
     def open_scores(self, platform: Platform) -> str:
         return self._link(platform, OutgoingScore, "counted_scores", delivery="open")
 
@@ -205,7 +224,29 @@ class LtiUserAdmin(rows.RowAdmin[LtiUser]):
     list_select_related = ["platform", "user"]
     search_fields = ["name", "given_name", "family_name", "email", "lti_id"]
     ordering = ["-pk"]
+    actions = ["forget"]
     fields = ["name", "given_name", "family_name", "email", "picture", "platform", "lti_id", "user"]
+
+    def has_forget_permission(self, request: HttpRequest) -> bool:
+        """Who may delete people may erase them; the row alone is never deleted."""
+        return request.user.has_perm(f"ltiaas_django.{get_permission_codename('delete', self.opts)}")
+
+    @admin.action(description=_("Forget: erase these people and all that is known of them"), permissions=["forget"])
+    @rows.ask_first(
+        _("Names, launches, memberships and scores of these people are erased; what the LMS itself holds stays, and "
+          "while they are enrolled its roster brings them back. Their Django users stay. Erase them?")
+    )  # fmt: skip
+    def forget(self, request: HttpRequest, queryset: QuerySet[LtiUser]) -> None:
+        chosen, kept = list(queryset), []
+        for person in chosen:
+            self.log(request, [person], "Asked to be erased.")  # whose name goes with the others
+            try:
+                forgetting.erase([person])
+            except forgetting.CannotForget as error:
+                kept.append(f"#{person.pk}: {error}")
+        done = len(chosen) - len(kept)
+        said = ngettext("%(n)d person was erased.", "%(n)d people were erased.", done)
+        self.tell(request, done, said % {"n": done}, len(kept), " ".join(kept))
 
 
 @admin.register(Membership)

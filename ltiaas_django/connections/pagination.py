@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from ltiaas_django import data, exceptions
 
-Item = TypeVar("Item", data.Member, data.LineItem, data.Result)
+Item = TypeVar("Item", data.Member, data.Member | str, data.LineItem, data.Result)
 
 
 def walk(
@@ -38,6 +38,12 @@ def walk(
     raise exceptions.InvalidResponse(asked, f"there are more than {max_pages} pages", origin="lms")
 
 
-def _digest(items: Sequence[data.Member | data.LineItem | data.Result]) -> int:
+def _digest(items: Sequence[data.Member | str | data.LineItem | data.Result]) -> int:
     """One number for the ids of a page, in whatever order; two pages of a walk colliding by chance is out of reach."""
-    return hash(frozenset(item.lti_id if isinstance(item, data.LineItem) else item.user_id for item in items))
+    return hash(frozenset(map(_id, items)))
+
+
+def _id(item: data.Member | str | data.LineItem | data.Result) -> str:
+    if isinstance(item, str):
+        return item
+    return item.lti_id if isinstance(item, data.LineItem) else item.user_id

@@ -26,6 +26,12 @@ def skip_locked(rows: models.QuerySet[OutgoingScore]) -> models.QuerySet[Outgoin
     return rows
 
 
+def lock_free(rows: models.QuerySet[OutgoingScore]) -> models.QuerySet[OutgoingScore]:
+    """Those of the rows that no other transaction holds, locked for this one, in the order of their ids."""
+    ids = list(skip_locked(rows.order_by("pk")).values_list("pk", flat=True))
+    return OutgoingScore.objects.filter(pk__in=ids)
+
+
 class LineItem(models.Model):
     """A column of the LMS's gradebook, wanted or found. `lti_id` is blank until it is found or created."""
 
@@ -80,11 +86,20 @@ class OutgoingScoreQuerySet(models.QuerySet["OutgoingScore"]):
 
     def due(self) -> Self:
         """Scores to be sent, or asked about, now."""
-        return self.filter(state__in=OutgoingScore.ACTIONABLE, due_at__lte=timezone.now())
+        return self.actionable().filter(due_at__lte=timezone.now())
+
+    def actionable(self) -> Self:
+        """Scores that a worker may take once they are due."""
+        # Not "in": SQLite finds the partial index only for what is said as its condition is.
+        return self.filter(Q(state=OutgoingScore.State.DUE) | Q(state=OutgoingScore.State.UNKNOWN))
 
     def sendable(self) -> Self:
-        """Leaves out what an operator has stopped."""
-        return self.filter(line_item__context__is_active=True, line_item__context__platform__is_active=True)
+        """Leaves out what an operator has stopped, and what belongs to a course that the LMS calls over."""
+        return self.filter(
+            line_item__context__is_active=True,
+            line_item__context__concluded_at=None,
+            line_item__context__platform__is_active=True,
+        )
 
 
 class OutgoingScore(models.Model):
@@ -108,8 +123,6 @@ class OutgoingScore(models.Model):
         OVERRIDDEN = "overridden", _("changed in the LMS")
         MISSING = "missing", _("not in the gradebook")
         COLUMN_GONE = "column_gone", _("column deleted")
-
-    ACTIONABLE = (State.DUE, State.UNKNOWN)
 
     line_item = models.ForeignKey(LineItem, models.CASCADE, related_name="scores", verbose_name=_("line item"))
     lti_user = models.ForeignKey(LtiUser, models.CASCADE, related_name="scores", verbose_name=_("person"))
@@ -151,6 +164,8 @@ class OutgoingScore(models.Model):
     unconfirmed = models.CharField(_("unconfirmed"), max_length=64, blank=True)
     """Which parts of the sent revision the LMS could not confirm, such as `comment`."""
     sent_at = models.DateTimeField(_("sent"), null=True, blank=True)
+    cleared = models.BooleanField(default=False, editable=False)
+    """A clear has gone out, and no value was accepted since: a result without a score then says nothing of a 0."""
 
     drift = models.CharField(_("drift"), max_length=16, choices=Drift, blank=True, editable=False)
     """Blank: the gradebook agreed when it was last read, or was not read since the score was sent."""
@@ -186,11 +201,16 @@ class OutgoingScore(models.Model):
         ]
         indexes = [
             # The outbox is small beside the history: only what is open is indexed by when it is due.
-            models.Index(fields=["due_at"], name="ltiaas_score_due", condition=Q(state__in=["due", "unknown"])),
+            models.Index(fields=["due_at"], name="ltiaas_score_due", condition=Q(state="due") | Q(state="unknown")),
             models.Index(fields=["line_item"], name="ltiaas_score_waiting", condition=Q(state="waiting")),
             models.Index(fields=["lease_until"], name="ltiaas_score_leased", condition=Q(state="sending")),
             models.Index(fields=["line_item"], name="ltiaas_score_open", condition=~Q(state="sent")),
             models.Index(fields=["line_item"], name="ltiaas_score_drift", condition=~Q(drift="")),
+            models.Index(
+                fields=["line_item"],
+                name="ltiaas_score_not_gradable",
+                condition=Q(last_error_code="course_not_gradable"),
+            ),
         ]
 
     def __str__(self) -> str:

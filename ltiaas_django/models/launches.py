@@ -89,6 +89,11 @@ class Launch(models.Model):
         return vocabulary.is_learner(self.roles)
 
     @property
+    def is_legacy(self) -> bool:
+        """Whether it is of LTI 1.1 or 1.2: such a launch brings no key that could send grades or read the roster."""
+        return self.type == Launch.Type.LEGACY
+
+    @property
     def is_live(self) -> bool:
         """Whether pages may still be served under it."""
         return self.expires_at > timezone.now()
@@ -121,6 +126,7 @@ class AbsentLaunch:
     id = None
     is_instructor = False
     is_learner = False
+    is_legacy = False
 
     def __init__(self, reason: Literal["unnamed", "unknown", "expired", "not_yours"] = "unnamed") -> None:
         self.reason = reason

@@ -10,4 +10,5 @@ from django.dispatch import Signal
 
 def announce(signal: Signal, sender: type, **said: Any) -> None:
     """Send it once the transaction is committed; Django logs a receiver's error, which disturbs nobody else."""
-    transaction.on_commit(lambda: signal.send_robust(sender, **said))
+    if signal.has_listeners(sender):  # a pass has thousands to tell, mostly to nobody
+        transaction.on_commit(lambda: signal.send_robust(sender, **said))

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Literal
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from ltiaas_django import exceptions, sealing, signals
 from ltiaas_django.conf import settings
@@ -55,9 +56,38 @@ def account() -> Account:
 
 def usable_keys(context: Context, service: Service, resource_link: ResourceLink | None = None) -> list[ServiceKey]:
     """The healthy keys of a context that offer a service: the resource link's own first, then the freshest."""
-    keys = ServiceKey.objects.healthy().filter(context=context, **{f"offers_{service}": True}).freshest_first()
-    own_id = resource_link.pk if resource_link else None
-    return sorted(keys, key=lambda key: own_id is None or key.resource_link_id != own_id)
+    found = keys_by_context([context.pk], service).get(context.pk, [])
+    return own_first(found, resource_link.pk if resource_link else None)
+
+
+def keys_by_context(context_ids: Collection[int], service: Service) -> dict[int, list[ServiceKey]]:
+    """The healthy keys that offer a service, of many contexts at once: by context id, the freshest first."""
+    found: dict[int, list[ServiceKey]] = {}
+    keys = ServiceKey.objects.healthy().filter(context__in=context_ids, **{f"offers_{service}": True})
+    for key in keys.freshest_first():
+        found.setdefault(key.context_id, []).append(key)
+    return found
+
+
+def own_first(keys: Iterable[ServiceKey], resource_link_id: int | None) -> list[ServiceKey]:
+    """A resource link's own key before the others; else their order is kept."""
+    return sorted(keys, key=lambda key: resource_link_id is None or key.resource_link_id != resource_link_id)
+
+
+def why_no_key(context: Context, service: Service) -> str:
+    """Why `usable_keys` finds none, and what to do about it: a sentence for teachers and operators."""
+    keys = ServiceKey.objects.filter(context=context)
+    if keys.filter(**{f"offers_{service}": True}).exists():
+        return _("The LMS no longer accepts the stored key; the next launch of this course brings a new one.")
+    if keys.filter(is_legacy=True).exists():
+        said = {
+            "grades": _("This course is launched by LTI 1.1, which brings no key that can send grades."),
+            "roster": _("This course is launched by LTI 1.1, which brings no key that can read the roster."),
+        }
+        return f"{said[service]} {_('It takes a launch by LTI 1.3.')}"
+    if keys.exists():
+        return _("The LMS does not offer this service to this tool; its administrator can switch it on.")
+    return _("No service key of this course is stored yet; its next launch brings one.")
 
 
 @contextmanager
@@ -129,7 +159,7 @@ def open_resource_link(link: ResourceLink) -> AbstractContextManager[ServiceConn
     context = link.context
     keys = usable_keys(context, "grades", link) or usable_keys(context, "roster", link)
     if not keys:
-        raise exceptions.ServiceNotOffered("No working service key is stored for this activity; a launch brings one.")
+        raise exceptions.ServiceNotOffered(why_no_key(context, "grades"))
     return using(keys[0], context.platform)
 
 

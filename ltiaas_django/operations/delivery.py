@@ -5,81 +5,52 @@ The life of a row:
     due ── claim ──> sending ──> sent                     the LMS accepted this very revision
      ^                  ├──────> due                      failed, later again; or overtaken by a newer revision
      │                  ├──────> unknown ── claim ──> …   nobody knows: the gradebook is read before anything is sent
-     │                  ├──────> waiting                  no healthy key; the next launch makes it due
+     │                  ├──────> waiting                  no healthy key, or the course is over; a launch makes it due
      └── launch, admin ─┴──────> parked                   kept and visible; a person, or a change of roster, decides
 
-Threads only make calls. Rows are read and written by the thread that runs the pass, in batches, and always under the
-lease token, so that a worker which comes back too late changes nothing by it.
+Threads only make calls: each takes the next from a queue and reports what came of it. Rows are read and written by the
+thread that runs the pass (`outcomes`), and always under the lease token, so that a worker which comes back too late
+changes nothing by it.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import logging
+import functools
+import queue
+import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from datetime import timedelta
 
-from django.db import DatabaseError, models, transaction
-from django.db.models import Case, F, Q, Value, When
+from django.db import DatabaseError, transaction
+from django.db.models import Case, F, Q, When
 from django.utils import timezone
 
-from ltiaas_django import data, exceptions, signals
+from ltiaas_django import data, exceptions
 from ltiaas_django.conf import settings
 from ltiaas_django.connections.base import ServiceConnection
-from ltiaas_django.models import LineItem, OutgoingScore, ScoreAttempt, ServiceKey
-from ltiaas_django.models.grades import OutgoingScoreQuerySet, skip_locked
-from ltiaas_django.operations import announcing, connecting, grades, leases, line_items, verdicts
+from ltiaas_django.models import LineItem, OutgoingScore, ServiceKey
+from ltiaas_django.models.grades import lock_free, skip_locked
+from ltiaas_django.operations import connecting, grades, leases, line_items, outcomes, verdicts
+from ltiaas_django.operations.outcomes import Job, Outcome
 from ltiaas_django.vocabulary import ActivityProgress, GradingProgress
 
-logger = logging.getLogger(__name__)
-
 State = OutgoingScore.State
-Progress = Callable[[int], None]
-"""Told how many scores have been dealt with since the last call."""
 
 _BATCH = 200  # rows claimed at once: few enough to be sent well within a lease, enough to fill every connection
-_FLUSH_COUNT = 50
-_FLUSH_SECONDS = 1.0
+_CLAIMED = (  # the columns that are needed of a row on its way
+    *("line_item_id", "lti_user__lti_id", "given", "maximum", "activity_progress", "grading_progress", "comment"),
+    *("extra", "recorded_at", "revision", "sending_revision", "sent_revision", "cleared"),
+)
 _SPACING = grades.SPACING
-_STORM = 10  # failures of the network or the LMS in a row after which the platform gets a rest
-_REST = 300.0  # seconds
 _PATIENCE = 2.5  # seconds that a pass waits for rows which are due that soon, instead of leaving them to the tick
+_UNGRADABLE = 5  # learners refused, and nobody accepted: the LMS takes no grades for that course, so no more are tried
 
 
-@dataclasses.dataclass(eq=False)
-class _Job:
-    """One claimed row on its way."""
-
-    row: OutgoingScore
-    claimed_at: float
-    """By the monotonic clock, before the claim was written: the worker never believes in its lease for too long."""
-    earlier: int | None
-    """A revision that may have reached the LMS without our knowing; None once that is settled."""
-    key: ServiceKey | None = None
-    in_flight: bool = False
-    """The score is on the wire, or was when the pass broke off."""
-
-    @property
-    def must_ask(self) -> bool:
-        """Whether this very revision may be in the gradebook already: that is read before anything is sent."""
-        return self.earlier == self.row.revision
-
-
-@dataclasses.dataclass(frozen=True)
-class _Outcome:
-    """What came of a job: accepted, or an error; `went_out` says whether the score itself was sent by then."""
-
-    job: _Job
-    accepted: bool = False
-    unconfirmed: str = ""
-    error: exceptions.LtiError | None = None
-    went_out: bool = False
-
-
-def send_due(lease: leases.Lease, counts: Counter[str], progress: Progress) -> None:
+def send_due(lease: leases.Lease, counts: Counter[str], progress: outcomes.Progress) -> None:
     """Send what is due on the platform, until nothing is, the pass is full, or the lease ends.
 
     Counts as it goes: sent, failed, waiting, parked. Raises ConfigurationError (our API key is refused); every row is
@@ -88,118 +59,168 @@ def send_due(lease: leases.Lease, counts: Counter[str], progress: Progress) -> N
     _Pass(lease, counts, progress).run()
 
 
-def reap(platform_id: int | None = None) -> int:
-    """Rows whose worker has died: nobody knows whether the LMS got them. Returns how many there were."""
-    lost = OutgoingScore.objects.filter(state=State.SENDING, lease_until__lt=timezone.now())
-    if platform_id is not None:
-        lost &= _of_platform(platform_id)
-    with transaction.atomic():
-        rows = list(skip_locked(lost).values_list("pk", "sending_revision")[:10_000])
-        _attempts((pk, revision or 0, ScoreAttempt.Outcome.UNKNOWN, "worker_lost", "") for pk, revision in rows)
-        return OutgoingScore.objects.filter(pk__in=[pk for pk, _revision in rows]).update(
-            state=State.UNKNOWN, lease_token=None, lease_until=None, due_at=timezone.now()
-        )
-
-
 class _Pass:
     """One pass over one platform's outbox."""
 
-    def __init__(self, lease: leases.Lease, counts: Counter[str], progress: Progress) -> None:
+    def __init__(self, lease: leases.Lease, counts: Counter[str], progress: outcomes.Progress) -> None:
         self.lease = lease
-        self.progress = progress
-        self.counts = counts
-        self.outcomes: list[_Outcome] = []
-        self.flushed_at = time.monotonic()
+        self.writer = outcomes.Writer(lease, counts, progress)
+        self.open: dict[int, Job] = {}  # claimed, and nobody knows yet what came of it
+        self.handled = 0
+        self.found_nothing = False  # at the last claim
         self.used_keys: set[int] = set()
+        # Between the threads: calls to be made, and what came of them (None: it could not be tried).
+        self.calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self.reports: deque[tuple[Job, Outcome | None]] = deque()
+        self.news = threading.Event()
+        self.crash: BaseException | None = None
         self.refused_keys: set[int] = set()
-        self.settled = 0
-        self.misconfigured: exceptions.ConfigurationError | None = None
+        self.accepted_in: set[int] = set()
+        self.refused_in: Counter[int] = Counter()
 
     def run(self) -> None:
-        reap(self.lease.platform.pk)
-        with ThreadPoolExecutor(self.lease.parallel_calls, thread_name_prefix="ltiaas") as threads:
-            handled = 0
-            while handled < settings.SCORES_PER_PASS and self.lease.renew():
-                jobs = self._claim(min(self.lease.fits(_BATCH), settings.SCORES_PER_PASS - handled))
-                if not jobs and not self._wait_for_more():
-                    break
-                handled += len(jobs)
-                settled = self.settled
-                try:
-                    self._work_off(threads, jobs)
-                finally:
-                    self._flush()
-                    self._release(jobs)
-                if jobs and self.settled == settled:
-                    break  # nothing of it could be tried; the next tick may fare better
+        with self.callers():
+            self._drive()
         connecting.note_use(self.used_keys)
-        if self.misconfigured is not None:
-            raise self.misconfigured
+        if self.writer.misconfigured is not None:
+            raise self.writer.misconfigured
+
+    @contextmanager
+    def callers(self) -> Iterator[None]:
+        """Threads that make calls during the block; at its end all is recorded or released, whatever ended it."""
+        with ThreadPoolExecutor(self.lease.parallel_calls, thread_name_prefix="ltiaas") as threads:
+            callers = [threads.submit(self._make_calls) for _ in range(self.lease.parallel_calls)]
+            try:
+                yield
+            except BaseException:  # Ctrl-C, or the database has gone
+                self.lease.is_over = True  # nothing more may go out for rows that are about to be released
+                raise
+            finally:
+                for _ in callers:
+                    self.calls.put(None)
+                wait(callers)  # what is on the wire is waited for
+                try:
+                    self._settle_reports()
+                    self.writer.flush()
+                finally:
+                    self._release(list(self.open.values()))
+
+    def _drive(self) -> None:
+        """Keep the callers busy and write down what they report, until there is nothing left to do."""
+        is_exhausted, settled_before = False, -1
+        while self.lease.renew():
+            if not is_exhausted and len(self.open) < self._low_water():
+                if not self.open and self.writer.settled == settled_before:
+                    return  # nothing of the last claim could even be tried; the next tick may fare better
+                settled_before, room = self.writer.settled, self._room()
+                jobs = self.claim(room) if room else []
+                is_exhausted = len(jobs) < room or not room
+                self.take_on(jobs)
+            if self.open:
+                self.collect()
+            elif is_exhausted:
+                self.writer.flush()
+                if not self._room() or not self._wait_for_more():
+                    return
+                is_exhausted, settled_before = False, -1
+
+    def collect(self) -> None:
+        """Wait a moment for what the callers report, and write it down."""
+        self.news.wait(outcomes.FLUSH_SECONDS / 4)
+        self.news.clear()
+        self._settle_reports()
+        self.writer.flush_if_due()
+        if self.crash is not None:
+            raise self.crash
+
+    def _low_water(self) -> int:
+        """How few open jobs there may be before more are claimed: enough for all callers during a claim."""
+        return 1 if self.lease.is_probing else max(32, 8 * self.lease.parallel_calls)
 
     # --- claiming ---
 
-    def _claim(self, size: int) -> list[_Job]:
+    def _room(self) -> int:
+        """How many rows the next claim may take; 0 once the pass is full, or has taken its time."""
+        left = settings.SCORES_PER_PASS - self.handled if self.lease.has_time else 0
+        return min(1 if self.lease.is_probing else self.lease.fits(_BATCH), left)
+
+    def claim(self, size: int) -> list[Job]:
         """Take due rows under the lease; those that other transactions hold are passed over, not waited for."""
         began, now = time.monotonic(), timezone.now()
         with transaction.atomic():
-            due = _of_platform(self.lease.platform.pk).due().sendable()
+            due = outcomes.of_platform(self.lease.platform.pk).due().sendable()
             due = due.filter(Q(attempted_at=None) | Q(attempted_at__lte=now - _SPACING))
             due = due.order_by(F("attempted_at").asc(nulls_first=True), "due_at", "pk")
-            rows = list(skip_locked(due).select_related("line_item__context__platform", "lti_user")[:size])
+            rows = list(skip_locked(due).select_related("lti_user").only(*_CLAIMED)[:size])
             OutgoingScore.objects.filter(pk__in=[row.pk for row in rows]).update(
                 state=State.SENDING,
                 sending_revision=F("revision"),
                 lease_token=self.lease.token,
                 lease_until=now + timedelta(seconds=self.lease.length),
                 attempted_at=now,
+                cleared=Case(When(given=None, then=True), default=F("cleared")),
             )
-        return [_Job(row, began, row.sending_revision) for row in rows]
+        self.found_nothing = not rows
+        # Once for all rows of a column, and anew with each claim: a launch may have named another one meanwhile.
+        columns = LineItem.objects.select_related("context__platform", "resource_link")
+        by_id = columns.in_bulk({row.line_item_id for row in rows})
+        for row in rows:
+            row.line_item = by_id[row.line_item_id]
+        return [Job(row, now, began, row.sending_revision) for row in rows]
 
     def _wait_for_more(self) -> bool:
         """Whether something is due in a moment (overtaken, or spaced from its last attempt); waits for it."""
         soon = timezone.now() + timedelta(seconds=_PATIENCE)
-        coming = _of_platform(self.lease.platform.pk).sendable()
-        coming = coming.filter(state__in=OutgoingScore.ACTIONABLE, due_at__lte=soon)
+        coming = outcomes.of_platform(self.lease.platform.pk).sendable()
+        coming = coming.actionable().filter(due_at__lte=soon)
         due_at, attempted_at = coming.order_by("due_at").values_list("due_at", "attempted_at").first() or (None, None)
         if due_at is None:
             return False
         at = max(due_at, attempted_at + _SPACING) if attempted_at else due_at
-        if at > soon or at <= timezone.now():  # in the past: another transaction holds it
+        if at > soon or (at <= timezone.now() and self.found_nothing):  # due, and held by another transaction
             return False
-        time.sleep((at - timezone.now()).total_seconds() + 0.01)
+        time.sleep(max(0.0, (at - timezone.now()).total_seconds() + 0.01))
         return True
 
-    def _release(self, jobs: list[_Job]) -> None:
+    def _release(self, jobs: list[Job]) -> None:
         """What was claimed and not tried is as before; what was on the wire when the pass broke off is unknown."""
-        recorded_later = {outcome.job.row.pk for outcome in self.outcomes}
-        left = [job for job in jobs if job.row.pk not in recorded_later]
-        mine = OutgoingScore.objects.filter(state=State.SENDING, lease_token=self.lease.token)
+        for job in jobs:
+            self.open.pop(job.row.pk, None)
+        with transaction.atomic():
+            self._give_back(jobs)
+
+    def _give_back(self, jobs: list[Job]) -> None:
+        claimed = OutgoingScore.objects.filter(state=State.SENDING, lease_token=self.lease.token)
+        # What a tool holds is left as it is: it counts as unknown once its lease is over.
+        mine = lock_free(claimed.filter(pk__in=[job.row.pk for job in jobs]))
         free = {"lease_token": None, "lease_until": None}
-        untouched = [job.row.pk for job in left if not job.in_flight and job.earlier is None]
-        mine.filter(pk__in=untouched).update(state=State.DUE, sending_revision=None, **free)
-        for job in left:
+        if untouched := [job.row.pk for job in jobs if not job.in_flight and job.earlier is None]:
+            mine.filter(pk__in=untouched).update(state=State.DUE, sending_revision=None, **free)
+        for job in jobs:
             if not job.in_flight and job.earlier is not None:
                 state = State.UNKNOWN if job.must_ask else State.DUE
                 mine.filter(pk=job.row.pk).update(state=state, sending_revision=job.earlier, **free)
-        on_the_wire = [job.row.pk for job in left if job.in_flight]
-        mine.filter(pk__in=on_the_wire).update(state=State.UNKNOWN, due_at=timezone.now(), **free)
+        if on_the_wire := [job.row.pk for job in jobs if job.in_flight]:
+            mine.filter(pk__in=on_the_wire).update(state=State.UNKNOWN, due_at=timezone.now(), **free)
 
-    # --- working ---
+    # --- lining up ---
 
-    def _work_off(self, threads: ThreadPoolExecutor, jobs: list[_Job]) -> None:
-        by_line_item: dict[int, list[_Job]] = {}
+    def take_on(self, jobs: list[Job]) -> None:
+        """Hand claimed jobs to the callers, as soon as their line items are known."""
+        self.handled += len(jobs)
+        self.open.update((job.row.pk, job) for job in jobs)
+        by_line_item: dict[int, list[Job]] = {}
         for job in self._leave_out_what_must_not_be_sent(jobs):
             by_line_item.setdefault(job.row.line_item_id, []).append(job)
-        ready: list[tuple[_Job, ServiceConnection]] = []
+        contexts = {group[0].row.line_item.context_id for group in by_line_item.values()}
+        keys = connecting.keys_by_context(contexts, "grades") if contexts else {}
         for group in by_line_item.values():
             if not self.lease.renew():
-                break
-            ready += self._prepare(group)
-        sending = [(job, connection) for job, connection in ready if not job.must_ask]
-        sending += self._ask(threads, [(job, connection) for job, connection in ready if job.must_ask])
-        self._gather({threads.submit(self._send, job, connection) for job, connection in sending})
+                return
+            line_item = group[0].row.line_item
+            self._line_up(group, connecting.own_first(keys.get(line_item.context_id, []), line_item.resource_link_id))
 
-    def _leave_out_what_must_not_be_sent(self, jobs: list[_Job]) -> list[_Job]:
+    def _leave_out_what_must_not_be_sent(self, jobs: list[Job]) -> list[Job]:
         """Progress without a grade is reported once, and never after a grade: some LMSs wipe the grade on it.
 
         What may have arrived counts as sent here: no LMS tells of progress, so there is nothing to read back.
@@ -211,21 +232,20 @@ class _Pass:
             if is_graded or (job.row.sent_revision is None and job.earlier is None):
                 left.append(job)
             else:
-                self._settle([_Outcome(job, error=harm)])
+                self._settle(Outcome(job, error=harm))
         return left
 
-    def _prepare(self, jobs: list[_Job]) -> list[tuple[_Job, ServiceConnection]]:
-        """The connection for one line item's jobs, once the line item is known at the LMS. Tries sibling keys."""
+    def _line_up(self, jobs: list[Job], keys: list[ServiceKey]) -> None:
+        """Hand one line item's jobs to the callers, once the line item is known at the LMS. Tries sibling keys."""
         line_item = jobs[0].row.line_item
-        error: exceptions.LtiError = exceptions.ServiceNotOffered("No healthy service key; the next launch brings one.")
-        for key in connecting.usable_keys(line_item.context, "grades", line_item.resource_link):
+        error: exceptions.LtiError | None = None
+        for key in keys:
+            if not key.is_healthy or key.pk in self.refused_keys:
+                continue  # since they were read
             try:
                 with connecting.using(key, self.lease.platform) as connection:
                     if not line_item.lti_id or line_item.gone_at:
                         self._find_line_item(connection, key, line_item, jobs)
-                for job in jobs:
-                    job.key, job.row.line_item = key, line_item
-                return [(job, connection) for job in jobs]
             except (exceptions.Refused, exceptions.SealError):
                 continue  # noted by `using`; a sibling may do
             except (exceptions.ApiError, DatabaseError, ValueError) as problem:
@@ -233,11 +253,22 @@ class _Pass:
                 error = problem if isinstance(problem, exceptions.LtiError) else verdicts.Unusable(str(problem))
                 self.lease.note_failure(error)
                 break
-        self._settle([_Outcome(job, error=error) for job in jobs])
-        return []
+            return self._queue(jobs, key, connection)
+        error = error or exceptions.ServiceNotOffered(connecting.why_no_key(line_item.context, "grades"))
+        for job in jobs:
+            self._settle(Outcome(job, error=error))
+        self.writer.flush()
+
+    def _queue(self, jobs: list[Job], key: ServiceKey, connection: ServiceConnection) -> None:
+        for job in jobs:
+            job.key = key
+            if not job.must_ask:
+                self.calls.put(functools.partial(self._send, job, connection))
+        if in_doubt := [job for job in jobs if job.must_ask]:
+            self.calls.put(functools.partial(self._ask, in_doubt, connection))
 
     def _find_line_item(
-        self, connection: ServiceConnection, key: ServiceKey, line_item: LineItem, jobs: list[_Job]
+        self, connection: ServiceConnection, key: ServiceKey, line_item: LineItem, jobs: list[Job]
     ) -> None:
         self.lease.wait_turn()
         if not self.lease.allows_call(jobs[0].claimed_at):
@@ -246,193 +277,117 @@ class _Pass:
         maximum, token = jobs[0].row.maximum, self.lease.token
         line_items.find_or_create(connection, line_item, maximum, key_is_own=is_own, lease_token=token)
 
-    def _ask(
-        self, threads: ThreadPoolExecutor, jobs: list[tuple[_Job, ServiceConnection]]
-    ) -> list[tuple[_Job, ServiceConnection]]:
-        """Read the gradebook for outcomes that nobody knows; returns the jobs that turn out to be unsent."""
-        by_line_item: dict[int, list[tuple[_Job, ServiceConnection]]] = {}
-        for job, connection in jobs:
-            by_line_item.setdefault(job.row.line_item_id, []).append((job, connection))
-        asked = {threads.submit(self._read_results, group): group for group in by_line_item.values()}
-        unsent: list[tuple[_Job, ServiceConnection]] = []
-        for future, group in asked.items():
-            try:
-                results = future.result()
-            except exceptions.LtiError as error:
-                self._settle([_Outcome(job, error=error) for job, _connection in group])
-                continue
-            for job, connection in group:
-                stored, unconfirmed = verdicts.compare(job.row, results.get(job.row.lti_user.lti_id))
-                job.earlier = None
-                if stored:
-                    self._settle([_Outcome(job, accepted=True, unconfirmed=unconfirmed)])
-                else:
-                    unsent.append((job, connection))
-        return unsent
+    # --- calling: all of this runs in the callers' threads, and touches no row of the database ---
 
-    def _read_results(self, group: list[tuple[_Job, ServiceConnection]]) -> dict[str, data.Result]:
-        """One read per line item; for one person only where one is asked about. Runs in a thread."""
-        job, connection = group[0]
+    def _make_calls(self) -> None:
+        while (call := self.calls.get()) is not None:
+            try:
+                call()
+            except BaseException as error:  # a bug of ours: the pass must hear of it, and end
+                self.crash, self.lease.is_over = error, True
+                self.news.set()
+                return
+
+    def _report(self, job: Job, outcome: Outcome | None) -> None:
+        self.reports.append((job, outcome))
+        is_good = outcome is not None and outcome.accepted
+        # The pass is woken for what it must act on; what merely went well is collected a few times a second.
+        if not is_good or len(self.open) - len(self.reports) < self._low_water() // 2:
+            self.news.set()
+
+    def _ask(self, jobs: list[Job], connection: ServiceConnection) -> None:
+        """Settle unknown outcomes of one line item by one read of the gradebook; what turns out unsent is sent."""
+        try:
+            results = self._read_results(jobs, connection)
+        except exceptions.LtiError as error:
+            for job in jobs:
+                self._report(job, Outcome(job, error=error))
+            return
+        for job in jobs if results is not None else []:
+            stored, unconfirmed = verdicts.compare(job.row, (results or {}).get(job.row.lti_user.lti_id))
+            job.earlier = None
+            if stored:
+                self._report(job, Outcome(job, accepted=True, unconfirmed=unconfirmed))
+            else:
+                self.calls.put(functools.partial(self._send, job, connection))
+        for job in jobs if results is None else []:
+            self._report(job, None)
+
+    def _read_results(self, jobs: list[Job], connection: ServiceConnection) -> dict[str, data.Result] | None:
+        """By LMS user id, for one person only where one is asked about; None if it may not be asked any more."""
+        job = jobs[0]
         self.lease.wait_turn()
         if not self._may_call(job):
-            raise exceptions.Unreachable("GET results", "the pass has ended", origin="network")
-        user_id = job.row.lti_user.lti_id if len(group) == 1 else ""
+            return None
+        user_id = job.row.lti_user.lti_id if len(jobs) == 1 else ""
         try:
             return {one.user_id: one for one in connection.results(job.row.line_item.lti_id, user_id=user_id)}
         except exceptions.LtiError as error:
             self._note_at_once(job, error)
             raise
 
-    def _send(self, job: _Job, connection: ServiceConnection) -> _Outcome | None:
-        """Send one score; None if it may not be sent any more. Runs in a thread."""
+    def _send(self, job: Job, connection: ServiceConnection) -> None:
+        """Send one score, and report what came of it."""
+        context_id = job.row.line_item.context_id
         self.lease.wait_turn()
         if not self._may_call(job):
-            return None
+            return self._report(job, None)
+        if self.refused_in[context_id] >= _UNGRADABLE and context_id not in self.accepted_in:
+            error: exceptions.LtiError = verdicts.CourseNotGradable("Not tried: the LMS refused its other learners.")
+            return self._report(job, Outcome(job, error=error))
         job.in_flight = True
         try:
             connection.send_score(job.row.line_item.lti_id, score_of(job.row))
-        except exceptions.LtiError as error:
-            self._note_at_once(job, error)
-            return _Outcome(job, error=error, went_out=True)
+        except exceptions.LtiError as problem:
+            self._note_at_once(job, problem)
+            return self._report(job, Outcome(job, error=problem, went_out=True))
+        except ValueError as problem:  # an amount or a member that JSON cannot say
+            return self._report(job, Outcome(job, error=verdicts.Unusable(str(problem))))
         self.lease.note_success()
-        return _Outcome(job, accepted=True, went_out=True)
+        self.accepted_in.add(context_id)
+        self._report(job, Outcome(job, accepted=True, went_out=True))
 
-    def _may_call(self, job: _Job) -> bool:
+    def _may_call(self, job: Job) -> bool:
         is_refused = job.key is not None and job.key.pk in self.refused_keys
         return not is_refused and self.lease.allows_call(job.claimed_at)
 
-    def _note_at_once(self, job: _Job, error: exceptions.LtiError) -> None:
+    def _note_at_once(self, job: Job, error: exceptions.LtiError) -> None:
         """What the other threads must know here and now, before it is written down: no key or LMS is hammered."""
         if isinstance(error, exceptions.Refused) and job.key is not None:
             self.refused_keys.add(job.key.pk)
-        if isinstance(error, exceptions.Throttled) or self.lease.note_failure(error) >= _STORM:
+        if isinstance(error, exceptions.PersonNotGradable):
+            self.refused_in[job.row.line_item.context_id] += 1
+        if isinstance(error, exceptions.Throttled):
             self.lease.is_over = True
+        self.lease.note_failure(error)
 
-    def _gather(self, pending: set[Future[_Outcome | None]]) -> None:
-        try:
-            while pending:
-                done, pending = wait(pending, timeout=_FLUSH_SECONDS, return_when=FIRST_COMPLETED)
-                self._settle_all(done)
-                if len(self.outcomes) >= _FLUSH_COUNT or time.monotonic() - self.flushed_at >= _FLUSH_SECONDS:
-                    self._flush()
-                if not self.lease.renew():
-                    pending = {future for future in pending if not future.cancel()}
-        except BaseException:  # Ctrl-C, or the database has gone
-            # Nothing more may go out for rows that are about to be released; what is on the wire is waited for.
-            self.lease.is_over = True
-            self._settle_all(wait({future for future in pending if not future.cancel()}).done)
-            raise
+    # --- settling ---
 
-    def _settle_all(self, done: Iterable[Future[_Outcome | None]]) -> None:
-        for future in done:
-            outcome = future.result()
-            if outcome is not None:
-                self._settle([outcome])
+    def _settle_reports(self) -> None:
+        untried, has_failures = [], False
+        while self.reports:
+            job, outcome = self.reports.popleft()
+            if outcome is None:
+                untried.append(job)
+            else:
+                self._settle(outcome)
+                has_failures = has_failures or not outcome.accepted
+        if has_failures:  # written down at once; what went well is written in batches
+            self.writer.flush()
+        if untried:
+            self._release(untried)
 
-    # --- recording ---
-
-    def _settle(self, outcomes: list[_Outcome]) -> None:
-        """Take outcomes in; failures are written down at once, successes in batches."""
-        self.outcomes += outcomes
-        self.settled += len(outcomes)
-        self.progress(len(outcomes))
-        for outcome in outcomes:
-            outcome.job.in_flight = False
-            if outcome.accepted and outcome.job.key is not None:
-                self.used_keys.add(outcome.job.key.pk)
-        errors = [outcome.error for outcome in outcomes if outcome.error is not None]
-        for error in errors[:1]:
-            if isinstance(error, exceptions.Throttled):
-                leases.pause(self.lease, error.retry_after or verdicts.THROTTLE_REST, str(error))
-            elif self.lease.failures_in_a_row >= _STORM:
-                leases.pause(self.lease, _REST, str(error))
-        if errors:
-            self._flush()
-
-    def _flush(self) -> None:
-        """Write outcomes down. Rows that a tool's transaction holds are left for the next flush, never waited for."""
-        self.flushed_at = time.monotonic()
-        if not self.outcomes:
-            return
-        outcomes = {outcome.job.row.pk: outcome for outcome in self.outcomes}
-        with transaction.atomic():
-            free = {row.pk: row for row in skip_locked(OutgoingScore.objects.filter(pk__in=outcomes))}
-            ready = [outcome for pk, outcome in outcomes.items() if pk in free]
-            self._record_accepted([outcome for outcome in ready if outcome.accepted], free)
-            for outcome in ready:
-                if outcome.error is not None:
-                    self._record_failed(outcome, outcome.error, free[outcome.job.row.pk])
-        self.outcomes = [outcome for pk, outcome in outcomes.items() if pk not in free]
-        # After the transaction: a bad API key is no reason to lose what else came back.
-        for outcome in ready:
-            if isinstance(outcome.error, exceptions.Refused) and outcome.job.key is not None:
-                try:
-                    connecting.judge_refusal(outcome.job.key, outcome.error)
-                except exceptions.ConfigurationError as error:
-                    self.misconfigured, self.lease.is_over = error, True
-
-    def _record_accepted(self, outcomes: list[_Outcome], free: dict[int, OutgoingScore]) -> None:
-        now = timezone.now()
-        ours = [o for o in outcomes if free[o.job.row.pk].lease_token == self.lease.token]
-        for unconfirmed in {o.unconfirmed for o in ours}:
-            ids = [o.job.row.pk for o in ours if o.unconfirmed == unconfirmed]
-            overtaken = ~Q(revision=F("sending_revision"))
-            OutgoingScore.objects.filter(pk__in=ids).update(
-                state=Case(When(overtaken, then=Value(State.DUE)), default=Value(State.SENT)),
-                due_at=Case(
-                    When(overtaken, then=Value(now + _SPACING)),
-                    default=Value(None),
-                    output_field=models.DateTimeField(null=True),
-                ),
-                sent_revision=F("sending_revision"),
-                sending_revision=None,
-                sent_at=now,
-                attempted_at=now,
-                attempts=0,
-                lease_token=None,
-                lease_until=None,
-                last_error_code="",
-                last_error="",
-                unconfirmed=unconfirmed,
-            )
-        late = [o.job.row.pk for o in outcomes if free[o.job.row.pk].lease_token != self.lease.token]
-        make_due_again(late)
-        self.counts["sent"] += len(ours)
-        for outcome in ours:
-            said = {"score_id": outcome.job.row.pk, "revision": outcome.job.row.revision}
-            announcing.announce(signals.score_sent, OutgoingScore, **said)
-
-    def _record_failed(self, outcome: _Outcome, error: exceptions.LtiError, row: OutgoingScore) -> None:
-        job = outcome.job
-        verdict = verdicts.judge(error, row.attempts, went_out=outcome.went_out)
-        _attempts([(row.pk, job.row.revision, verdict.outcome, verdict.code, str(error))])
-        if row.lease_token != self.lease.token:
-            if verdict.outcome == ScoreAttempt.Outcome.UNKNOWN:
-                make_due_again([row.pk])
-            return
-        if isinstance(error, exceptions.NotFound) and outcome.went_out:
-            LineItem.objects.filter(pk=row.line_item_id, gone_at=None).update(gone_at=timezone.now())
-        is_unknown = verdict.outcome == ScoreAttempt.Outcome.UNKNOWN
-        row.sending_revision = job.row.revision if is_unknown else job.earlier
-        row.state, row.attempts, row.due_at = verdict.state, verdict.attempts, verdict.due_at
-        if row.revision != job.row.revision and verdict.state != State.WAITING:
-            # Overtaken while it was in flight: the newest value is due, a little later where the older may still land.
-            row.state, row.attempts, row.due_at = State.DUE, 0, timezone.now() + 2 * _SPACING
-        elif row.state == State.DUE and row.sending_revision == row.revision:
-            row.state = State.UNKNOWN  # it could not be asked about yet
-        if isinstance(error, exceptions.Superseded):
-            row.recorded_at = timezone.now()  # the LMS wants a later time than it has
-        row.lease_token = row.lease_until = None
-        row.last_error_code, row.last_error = verdict.code, str(error)[:500]
-        row.save(
-            update_fields=[
-                "state", "attempts", "due_at", "recorded_at", "sending_revision", "lease_token", "lease_until",
-                "last_error_code", "last_error",
-            ]
-        )  # fmt: skip
-        self.counts[{State.WAITING: "waiting", State.PARKED: "parked"}.get(State(row.state), "failed")] += 1
-        said = {"score_id": row.pk, "error_code": verdict.code, "parked": row.state == State.PARKED}
-        announcing.announce(signals.score_failed, OutgoingScore, **said)
+    def _settle(self, outcome: Outcome) -> None:
+        job, error = outcome.job, outcome.error
+        self.open.pop(job.row.pk, None)
+        job.in_flight = False
+        if outcome.accepted and job.key is not None:
+            self.used_keys.add(job.key.pk)
+        self.writer.take(outcome)
+        if isinstance(error, exceptions.Throttled):
+            leases.pause(self.lease, error.retry_after or verdicts.THROTTLE_REST, str(error))
+        elif error is not None and self.lease.is_storm:
+            leases.rest(self.lease, str(error))
 
 
 def score_of(row: OutgoingScore) -> data.Score:
@@ -446,30 +401,4 @@ def score_of(row: OutgoingScore) -> data.Score:
         comment=row.comment,
         timestamp=row.recorded_at,
         extra=row.extra,
-    )
-
-
-# --- rows -------------------------------------------------------------------------------------------------------------
-
-
-def _of_platform(platform_id: int) -> OutgoingScoreQuerySet:
-    return OutgoingScore.objects.filter(line_item__context__platform=platform_id)
-
-
-def make_due_again(ids: Iterable[int]) -> None:
-    """These were sent by somebody who no longer owned them: the newest value goes out once more.
-
-    A higher revision overtakes whatever the present owner has in flight.
-    """
-    rows = OutgoingScore.objects.filter(pk__in=list(ids))
-    rows.filter(state=State.SENDING).update(revision=F("revision") + 1)
-    rows.exclude(state=State.SENDING).update(
-        revision=F("revision") + 1, state=State.DUE, due_at=timezone.now() + _SPACING
-    )
-
-
-def _attempts(entries: Iterable[tuple[int, int, ScoreAttempt.Outcome, str, str]]) -> None:
-    ScoreAttempt.objects.bulk_create(
-        ScoreAttempt(score_id=pk, revision=revision, outcome=outcome, error_code=code, error=error[:500])
-        for pk, revision, outcome, code, error in entries
     )

@@ -20,7 +20,7 @@ from django.utils.translation import gettext as _
 from ltiaas_django import exceptions
 from ltiaas_django.conf import settings
 from ltiaas_django.models import Context, Launch, LineItem, LtiUser, OutgoingScore, ResourceLink, SyncRun
-from ltiaas_django.models.grades import AMOUNT_DIGITS, AMOUNT_PLACES, skip_locked
+from ltiaas_django.models.grades import AMOUNT_DIGITS, AMOUNT_PLACES, lock_free, skip_locked
 from ltiaas_django.operations import waking
 from ltiaas_django.vocabulary import ActivityProgress, GradingProgress
 
@@ -29,6 +29,9 @@ Amount = Decimal | int | float | str
 
 SPACING = timedelta(seconds=1.1)
 """Moodle refuses a second score for the same person within the same whole second."""
+
+COURSE_NOT_GRADABLE = "course_not_gradable"
+"""The error code of scores that the LMS would take for nobody in the course; they wait for the night, or longer."""
 
 _CHUNK = 500  # rows per statement: far below every parameter limit, and no lock is held for long
 _STEP = Decimal(1).scaleb(-AMOUNT_PLACES)
@@ -158,6 +161,9 @@ def record_scores(records: Iterable[ScoreRecord]) -> int:
     All or nothing, in the caller's transaction or one of its own. Of two records for one person and line item the
     later one counts. Raises as `record_score` does.
     """
+    if isinstance(records, Sequence):
+        # In one order for everybody: two calls of many chunks would else lock each other out.
+        records = sorted(records, key=_place)
     changed = 0
     platforms: set[int] = set()
     line_items: dict[tuple[int, str, str], LineItem] = {}
@@ -166,8 +172,7 @@ def record_scores(records: Iterable[ScoreRecord]) -> int:
             people = _people(chunk)
             wanted: dict[int, dict[int, dict[str, Any]]] = {}
             for record in chunk:
-                place = (record.resource_link.pk, record.resource_id, record.tag)
-                if place not in line_items:
+                if (place := _place(record)) not in line_items:
                     line_items[place] = _line_item(record)
                 by_person = wanted.setdefault(line_items[place].pk, {})
                 by_person[people[_person_key(record)].pk] = record.values()
@@ -185,6 +190,10 @@ def batched(records: Iterable[ScoreRecord]) -> Iterator[list[ScoreRecord]]:
     iterator = iter(records)
     while chunk := list(itertools.islice(iterator, _CHUNK)):
         yield chunk
+
+
+def _place(record: ScoreRecord) -> tuple[int, str, str]:
+    return record.resource_link.pk, record.resource_id, record.tag
 
 
 def _line_item(record: ScoreRecord) -> LineItem:
@@ -303,16 +312,18 @@ def adopt_line_item(line_item: LineItem, lti_id: str, *, lease_token: UUID | Non
     LineItem.objects.filter(pk=line_item.pk).update(lti_id=lti_id, gone_at=None)
     if is_new and had_another:
         rows = OutgoingScore.objects.filter(line_item=line_item)
-        sending = rows.filter(state=State.SENDING)
-        # In flight to the old one: a higher revision makes its outcome count as overtaken.
-        sending.exclude(lease_token=lease_token).update(sent_revision=None, revision=F("revision") + 1)
-        sending.filter(lease_token=lease_token).update(sent_revision=None)
+        with transaction.atomic():
+            sending = lock_free(rows.filter(state=State.SENDING))
+            # In flight to the old one: a higher revision makes its outcome count as overtaken.
+            sending.exclude(lease_token=lease_token).update(sent_revision=None, revision=F("revision") + 1)
+            sending.filter(lease_token=lease_token).update(sent_revision=None)
         # Nothing is known to have reached the new one, neither for sure nor perhaps.
         wake(
             rows.filter(sent_revision__isnull=False).exclude(state=State.SENDING),
             sent_revision=None,
             sending_revision=None,
             unconfirmed="",
+            drift="",
         )
 
 
@@ -325,7 +336,8 @@ def wake(rows: QuerySet[OutgoingScore], **also: Any) -> int:
     woken = 0
     while True:
         with transaction.atomic():
-            ids = list(skip_locked(rows.order_by("pk")).values_list("pk", flat=True)[:_CHUNK])
+            # By line item first: the indexes of what waits are in that order, and nobody is waited for.
+            ids = list(skip_locked(rows.order_by("line_item", "pk")).values_list("pk", flat=True)[:_CHUNK])
             woken += _make_due(OutgoingScore.objects.filter(pk__in=ids), **also)
         if len(ids) < _CHUNK:
             return woken
@@ -336,7 +348,7 @@ def _make_due(rows: QuerySet[OutgoingScore], **also: Any) -> int:
     state: Any = Case(When(sending_revision=F("revision"), then=Value(State.UNKNOWN)), default=Value(State.DUE))
     if "sending_revision" in also:
         state = State.DUE
-    return rows.update(state=state, due_at=timezone.now(), attempts=0, **also)
+    return rows.update(**{"state": state, "due_at": timezone.now(), "attempts": 0, **also})
 
 
 def wake_not_gradable(context: Context, lti_user_ids: Sequence[int]) -> None:
@@ -345,16 +357,37 @@ def wake_not_gradable(context: Context, lti_user_ids: Sequence[int]) -> None:
     wake(parked.filter(line_item__context=context, lti_user__in=lti_user_ids))
 
 
+def wake_course_not_gradable(context: Context) -> int:
+    """A learner has got into the course: scores that the LMS would not take for anybody in it are due again."""
+    rows = OutgoingScore.objects.filter(line_item__context=context, last_error_code=COURSE_NOT_GRADABLE, due_at=None)
+    return wake(rows.exclude(state=State.SENT))
+
+
 def resend(scores: Iterable[int]) -> int:
     """Make scores due now, those that were sent already too; returns how many. Takes ids.
 
-    Rows that a worker is sending at this moment are left alone.
+    Rows that a worker is sending or a tool is recording at this moment are left alone.
     """
-    chosen = OutgoingScore.objects.filter(pk__in=list(scores)).exclude(state=State.SENDING)
     with transaction.atomic():
+        chosen = lock_free(OutgoingScore.objects.filter(pk__in=list(scores)).exclude(state=State.SENDING))
+        # A person's wish counts for more than what the LMS last said of the course.
+        concluded = Context.objects.exclude(concluded_at=None)
+        concluded.filter(line_items__scores__in=chosen).update(concluded_at=None)
         # A sent revision stays sent; sending once more takes a new one.
         chosen.filter(state=State.SENT).update(revision=F("revision") + 1, state=State.DUE)
         return _make_due(chosen.exclude(state=State.UNKNOWN))
+
+
+def resend_all(context: Context) -> tuple[int, int]:
+    """Make all scores of a course due now, sent ones too, but for those that were changed in the LMS since.
+
+    Returns how many are due, and how many were left out. Whoever means to overwrite those chooses them (`resend`).
+    """
+    rows = OutgoingScore.objects.filter(line_item__context=context)
+    overridden = rows.filter(state=State.SENT, drift=OutgoingScore.Drift.OVERRIDDEN)
+    left_out = set(overridden.values_list("pk", flat=True))
+    ids = [pk for pk in rows.order_by("pk").values_list("pk", flat=True) if pk not in left_out]
+    return sum(resend(ids[start : start + _CHUNK]) for start in range(0, len(ids), _CHUNK)), len(left_out)
 
 
 # --- what a tool shows its teachers -----------------------------------------------------------------------------------
@@ -394,12 +427,7 @@ def _delivery_of(row: OutgoingScore) -> Delivery:
             why = _("The grade has arrived; whether the comment has, the LMS does not say.")
     elif row.state == State.PARKED:
         state, since, why = "parked", row.attempted_at or row.recorded_at, row.last_error
-    elif row.state == State.WAITING:
-        state, why = (
-            "failed",
-            _("The LMS no longer accepts the stored key; the next launch of this course brings a new one."),
-        )
-    elif row.attempts:
+    elif row.state == State.WAITING or row.attempts:
         state, why = "failed", row.last_error
     else:
         state = "pending"

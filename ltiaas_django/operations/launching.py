@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import uuid
 from datetime import timedelta
@@ -10,7 +9,6 @@ from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import IntegrityError, models, transaction
-from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -29,7 +27,7 @@ from ltiaas_django.models import (
     ServiceKey,
     SyncRun,
 )
-from ltiaas_django.operations import connecting, grades, sso, waking
+from ltiaas_django.operations import connecting, grades, returning, sso, waking
 from ltiaas_django.redaction import Hidden
 
 GRACE = timedelta(seconds=60)
@@ -83,7 +81,10 @@ def fetch_id_token(ltik: str) -> data.IdToken:
 
 def get_started(ltik: str) -> Launch | None:
     """The launch that this ltik has started before, if any."""
-    return Launch.objects.select_related("user").filter(ltik_digest=sealing.digest(ltik)).first()
+    try:
+        return Launch.objects.only("user").get(ltik_digest=sealing.digest(ltik))
+    except Launch.DoesNotExist:
+        return None
 
 
 def may_start_anew(launch: Launch) -> bool:
@@ -101,24 +102,26 @@ def claim(launch: Launch) -> None:
 
 
 def record_launch(id_token: data.IdToken, ltik: str, *, framed: bool) -> tuple[Launch, bool]:
-    """Write all that the ID token says; returns the new launch, and whether its person was new.
+    """Write all that the ID token says; returns the new launch, which the caller saves, and whether its person was new.
 
     To be called in one transaction with the sign-in: nothing is half written. A known person's rows are read,
-    compared, and written only where something changed. Raises SsoRefused, LaunchReplayed.
+    compared, and written only where something changed. Raises SsoRefused.
     """
-    rows, person_is_new = _known_rows(id_token), False
+    rows, person_is_new = returning.find(id_token), False
+    if rows is None or (rows.link is None and id_token.launch.resource_link is not None):
+        person_is_new = _make_rows(id_token)
+        rows = returning.find(id_token)
     if rows is None:
-        rows, person_is_new = _new_rows(id_token)
-    link, key, line_item = _link_rows(rows.context, id_token)
-    _update_rows(rows, link, id_token)
-    _keep_key(rows.context, link, key, id_token.services)
-    _keep_line_item(rows.context, link, line_item, id_token.services)
-    user = sso.policy().user_for(rows.lti_user, id_token)
+        raise exceptions.LaunchUnavailable(_("Something of this course was deleted just now. Please open it again."))
+    _update_rows(rows, id_token)
+    _keep_key(rows, id_token.services)
+    _keep_line_item(rows, id_token.services)
+    user: Any = sso.policy().user_for(rows.lti_user, id_token)
     launch = Launch(
         lti_user=rows.lti_user,
-        user_id=user.pk,
+        user=user,
         context=rows.context,
-        resource_link=link,
+        resource_link=rows.link,
         type=id_token.launch.type.value,
         roles=list(id_token.user.roles),
         locale=id_token.launch.locale[:64],
@@ -129,82 +132,21 @@ def record_launch(id_token: data.IdToken, ltik: str, *, framed: bool) -> tuple[L
         ltik_sealed=sealing.seal(ltik) if id_token.launch.type is vocabulary.LaunchType.DEEP_LINKING else "",
         expires_at=timezone.now() + timedelta(seconds=settings.LAUNCH_LIFETIME),
     )
-    try:
-        with transaction.atomic():
-            launch.save(force_insert=True)
-    except IntegrityError as error:  # the other half of a double click was faster
-        raise exceptions.LaunchReplayed(_("This launch is being opened already.")) from error
     return launch, person_is_new
 
 
-@dataclasses.dataclass
-class _Rows:
-    context: Context
-    lti_user: LtiUser
-    membership: Membership
-
-    @property
-    def platform(self) -> Platform:
-        return self.context.platform
-
-
-def _place(id_token: data.IdToken) -> tuple[str, str]:
-    context = id_token.launch.context
-    return id_token.platform.deployment_id, context.lti_id if context else ""
-
-
-def _known_rows(id_token: data.IdToken) -> _Rows | None:
-    """Platform, context, person and membership of a returning person, in one query."""
-    deployment_id, context_id = _place(id_token)
-    membership = (
-        Membership.objects.select_related("context__platform", "lti_user__user")
-        .filter(
-            context__platform__ltiaas_id=id_token.platform.ltiaas_id,
-            context__deployment_id=deployment_id,
-            context__lti_id=context_id,
-            lti_user__platform_id=F("context__platform_id"),
-            lti_user__lti_id=id_token.user.lti_id,
-        )
-        .first()
-    )
-    if membership is None:
-        return None
-    membership.lti_user.platform = membership.context.platform
-    return _Rows(membership.context, membership.lti_user, membership)
-
-
-def _new_rows(id_token: data.IdToken) -> tuple[_Rows, bool]:
-    """The same rows where at least one of them is new; two first launches at once end in the same rows."""
-    deployment_id, context_id = _place(id_token)
+def _make_rows(id_token: data.IdToken) -> bool:
+    """Make what of the rows is new; whether the person is. Two first launches at once end in the same rows."""
+    deployment_id, context_id = returning.place_of(id_token)
     platform, _created = Platform.objects.get_or_create(ltiaas_id=id_token.platform.ltiaas_id)
-    context, _created = Context.objects.select_related("platform").get_or_create(
-        platform=platform, deployment_id=deployment_id, lti_id=context_id
-    )
-    lti_user, person_is_new = LtiUser.objects.select_related("platform", "user").get_or_create(
-        platform=platform, lti_id=id_token.user.lti_id
-    )
-    membership, _created = Membership.objects.get_or_create(context=context, lti_user=lti_user)
-    return _Rows(context, lti_user, membership), person_is_new
-
-
-def _link_rows(
-    context: Context, id_token: data.IdToken
-) -> tuple[ResourceLink | None, ServiceKey | None, LineItem | None]:
-    """The activity with its key and its own line item."""
-    wanted = id_token.launch.resource_link
-    if wanted is None:
-        return None, ServiceKey.objects.filter(context=context, resource_link=None).first(), None
-    keys = ServiceKey.objects.select_related("resource_link")
-    key = keys.filter(context=context, resource_link__lti_id=wanted.lti_id).first()
-    link = key.resource_link if key else None
-    if link is None:
-        link, _created = ResourceLink.objects.get_or_create(
-            context=context, lti_id=wanted.lti_id, defaults={"title": wanted.title, "description": wanted.description}
-        )
-    line_item = None
-    if id_token.services.offers_grades:
-        line_item = LineItem.objects.filter(context=context, resource_link=link, tag="", resource_id="").first()
-    return link, key, line_item
+    context, _created = Context.objects.get_or_create(platform=platform, deployment_id=deployment_id, lti_id=context_id)
+    lti_user, person_is_new = LtiUser.objects.get_or_create(platform=platform, lti_id=id_token.user.lti_id)
+    Membership.objects.get_or_create(context=context, lti_user=lti_user)
+    link = id_token.launch.resource_link
+    if link is not None:
+        said = {"title": link.title, "description": link.description}
+        ResourceLink.objects.get_or_create(context=context, lti_id=link.lti_id, defaults=said)
+    return person_is_new
 
 
 def write_changed(row: models.Model, wanted: dict[str, Any]) -> bool:
@@ -217,8 +159,8 @@ def write_changed(row: models.Model, wanted: dict[str, Any]) -> bool:
     return bool(changed)
 
 
-def _update_rows(rows: _Rows, link: ResourceLink | None, id_token: data.IdToken) -> None:
-    platform, user, place = id_token.platform, id_token.user, id_token.launch.context
+def _update_rows(rows: returning.Rows, id_token: data.IdToken) -> None:
+    platform, user = id_token.platform, id_token.user
     write_changed(
         rows.platform,
         {
@@ -230,19 +172,10 @@ def _update_rows(rows: _Rows, link: ResourceLink | None, id_token: data.IdToken)
             "guid": platform.guid,
         },
     )
-    now = timezone.now()
-    wanted: dict[str, Any] = {}
-    if place is not None:
-        wanted = {"label": place.label, "title": place.title, "types": list(place.types) or rows.context.types}
-    if rows.context.launched_at is None or now - rows.context.launched_at > _SHORT_WHILE:
-        wanted["launched_at"] = now
-    if id_token.services.offers_roster and _roster_is_stale(rows.context):
-        wanted["roster_due_at"] = now
-        waking.wake_on_commit(rows.platform.pk, [SyncRun.Kind.ROSTERS], SyncRun.Trigger.LAUNCH)
-    write_changed(rows.context, wanted)
-    if link is not None and id_token.launch.resource_link is not None:
-        said = id_token.launch.resource_link
-        write_changed(link, {"title": said.title, "description": said.description})
+    _update_context(rows, id_token)
+    said = id_token.launch.resource_link
+    if rows.link is not None and said is not None:
+        write_changed(rows.link, {"title": said.title, "description": said.description})
     write_changed(
         rows.lti_user,
         {
@@ -254,6 +187,26 @@ def _update_rows(rows: _Rows, link: ResourceLink | None, id_token: data.IdToken)
         },
     )
     _update_membership(rows.membership, user.roles)
+    if rows.has_not_gradable and vocabulary.is_learner(user.roles) and grades.wake_course_not_gradable(rows.context):
+        waking.wake_on_commit(rows.platform.pk, [SyncRun.Kind.GRADES], SyncRun.Trigger.LAUNCH)
+
+
+def _update_context(rows: returning.Rows, id_token: data.IdToken) -> None:
+    """A launch shows that the course goes on, whatever the LMS said before: its scores are tried again."""
+    context, place, now = rows.context, id_token.launch.context, timezone.now()
+    wanted: dict[str, Any] = {}
+    if place is not None:
+        wanted = {"label": place.label, "title": place.title, "types": list(place.types) or context.types}
+    if context.launched_at is None or now - context.launched_at > _SHORT_WHILE:
+        wanted["launched_at"] = now
+    if context.concluded_at is not None:
+        wanted["concluded_at"] = None
+    if id_token.services.offers_roster and _roster_is_stale(context):
+        wanted["roster_due_at"] = now
+        waking.wake_on_commit(context.platform_id, [SyncRun.Kind.ROSTERS], SyncRun.Trigger.LAUNCH)
+    write_changed(context, wanted)
+    if "concluded_at" in wanted:
+        _wake_waiting(context)
 
 
 def _update_membership(membership: Membership, roles: tuple[str, ...]) -> None:
@@ -286,13 +239,19 @@ def _roster_is_stale(context: Context) -> bool:
     return is_old and (tried is None or now - tried > _ROSTER_PATIENCE)
 
 
-def _keep_key(context: Context, link: ResourceLink | None, key: ServiceKey | None, services: data.Services) -> None:
+def _keep_key(rows: returning.Rows, services: data.Services) -> None:
     """Replace the stored key of this place; what waited for a healthy key is due again."""
-    if not services.service_key:
-        return
+    context, link, key = rows.context, rows.link, rows.key
+    secret = services.service_key or services.legacy_service_key
+    is_legacy = not services.service_key
+    if not secret or (is_legacy and key is not None and not key.is_legacy):
+        return  # no launch of LTI 1.1 takes away a key that opens more than its own
+    was_good = key is not None and key.is_healthy and key.offers_grades
     is_new, key = key is None, key or ServiceKey(context=context, resource_link=link)
-    key.put(services.service_key)
-    key.offers_roster, key.offers_grades = services.offers_roster, services.offers_grades
+    key.put(secret)
+    key.is_legacy = is_legacy
+    key.offers_roster = services.offers_roster and not is_legacy
+    key.offers_grades = services.offers_grades and not is_legacy
     key.refreshed_at, key.refused_at, key.last_error = timezone.now(), None, ""
     if is_new:
         try:
@@ -303,16 +262,19 @@ def _keep_key(context: Context, link: ResourceLink | None, key: ServiceKey | Non
             key.save(force_update=True)
     else:
         key.save(force_update=True)
-    if services.offers_grades:
-        waiting = OutgoingScore.objects.filter(line_item__context=context, state=OutgoingScore.State.WAITING)
-        if waiting.exists() and grades.wake(waiting):
-            waking.wake_on_commit(context.platform_id, [SyncRun.Kind.GRADES], SyncRun.Trigger.LAUNCH)
+    if key.offers_grades and not was_good:  # else nothing waits: it would have been sent with the key that was there
+        _wake_waiting(context)
 
 
-def _keep_line_item(
-    context: Context, link: ResourceLink | None, line_item: LineItem | None, services: data.Services
-) -> None:
+def _wake_waiting(context: Context) -> None:
+    waiting = OutgoingScore.objects.filter(line_item__context=context, state=OutgoingScore.State.WAITING)
+    if grades.wake(waiting):
+        waking.wake_on_commit(context.platform_id, [SyncRun.Kind.GRADES], SyncRun.Trigger.LAUNCH)
+
+
+def _keep_line_item(rows: returning.Rows, services: data.Services) -> None:
     """The activity's own line item exists from its first launch on, and has the id that the launch names."""
+    context, link, line_item = rows.context, rows.link, rows.line_item
     if link is None or not services.offers_grades:
         return
     if line_item is None:

@@ -1,7 +1,10 @@
-"""A worker owns a platform for a while: a lease with a fencing token, and the platform's pace.
+"""A worker owns a platform for a while: a lease with a fencing token, the platform's pace, and its breaker.
 
 One worker at a time talks to a platform, so that parallel calls, rate and pause need no further coordination. A
 worker that dies lets its lease run out; one that comes back late finds that its token is no longer the row's.
+
+The breaker: after STORM failures in a row (of the network, LTIAAS or the LMS) the platform rests. Then one call is
+made as a probe: if it works all goes on, else the platform rests for twice as long.
 """
 
 from __future__ import annotations
@@ -20,22 +23,38 @@ from ltiaas_django import exceptions
 from ltiaas_django.conf import settings
 from ltiaas_django.models import Platform
 
+STORM = 10  # failures in a row
+_REST = 300.0  # seconds
+_LONGEST_REST = 3600.0
+
 
 class Lease:
-    """A platform that this worker owns. Thread-safe where sending threads use it (`allows_call`, `wait_turn`)."""
+    """A platform that this worker owns. Thread-safe where sending threads use it."""
 
-    def __init__(self, platform: Platform, token: uuid.UUID, began: float) -> None:
+    def __init__(self, platform: Platform, token: uuid.UUID, began: float, stop: threading.Event | None = None) -> None:
         self.platform = platform
         self.token = token
         self.parallel_calls = platform.parallel_calls or settings.PARALLEL_CALLS
         self.length = settings.LEASE
+        self.is_over = False
+        self.failures_in_a_row = platform.failures_in_a_row
+        self._stop = stop
         self._deadline_of_call = settings.CALL_DEADLINE
+        self._began = began
         self._ends = began + self.length
         self._gap = 1 / rate if (rate := platform.calls_per_second or settings.CALLS_PER_SECOND) else 0.0
         self._next_turn = 0.0
         self._lock = threading.Lock()
-        self.failures_in_a_row = 0
-        self.is_over = False
+
+    @property
+    def was_stopped(self) -> bool:
+        """Whether somebody wants this process to end: what is on the wire is waited for, and nothing more begun."""
+        return self._stop is not None and self._stop.is_set()
+
+    @property
+    def has_time(self) -> bool:
+        """Whether the pass may begin something more: after the length of a lease it is the next platform's turn."""
+        return time.monotonic() - self._began < self.length
 
     def fits(self, batch: int) -> int:
         """How many of a batch can be sent within a quarter of the lease, at the platform's rate."""
@@ -47,7 +66,7 @@ class Lease:
         Asked just before each send, by the clock of this machine: it goes on while the process is stopped.
         """
         ends = min(claimed_at + self.length, self._ends)
-        return not self.is_over and time.monotonic() + self._deadline_of_call < ends
+        return not (self.is_over or self.was_stopped) and time.monotonic() + self._deadline_of_call < ends
 
     def wait_turn(self) -> None:
         """Hold back so that calls keep the platform's rate."""
@@ -58,19 +77,34 @@ class Lease:
             self._next_turn = turn + self._gap
         time.sleep(max(0.0, turn - time.monotonic()))
 
-    def note_failure(self, error: exceptions.LtiError) -> int:
-        """Count failures of the network, LTIAAS or the LMS (and not of single people); returns how many in a row."""
+    @property
+    def is_probing(self) -> bool:
+        """Whether the breaker is open: one call at a time, until one works."""
+        return self.failures_in_a_row >= STORM
+
+    @property
+    def is_storm(self) -> bool:
+        """Whether the breaker has opened, or stayed open, in this pass."""
+        return self.is_probing and self.is_over
+
+    def note_failure(self, error: exceptions.LtiError) -> None:
+        """Count failures of the network, LTIAAS or the LMS (and not of single people); a storm ends the pass."""
         if isinstance(error, exceptions.Unreachable | exceptions.OutcomeUnknown | exceptions.ServerError):
             with self._lock:
-                self.failures_in_a_row += 1
-        return self.failures_in_a_row
+                if not self.is_storm:  # what was on the wire when the breaker opened says nothing new
+                    self.failures_in_a_row += 1
+                    self.is_over = self.is_over or self.is_probing
 
     def note_success(self) -> None:
         """A call came through: whatever failed before was no storm."""
-        self.failures_in_a_row = 0
+        if self.failures_in_a_row:
+            with self._lock:
+                self.failures_in_a_row = 0
 
     def renew(self) -> bool:
-        """Show a sign of life, at most once in a tenth of the lease; False if another worker has taken over."""
+        """Show a sign of life, at most once in a tenth of the lease; False if the pass has to end."""
+        if self.was_stopped:
+            self.is_over = True
         if not self.is_over and self._ends - time.monotonic() < self.length * 0.9:
             began = time.monotonic()
             held = Platform.objects.filter(pk=self.platform.pk, lease_token=self.token)
@@ -82,8 +116,11 @@ class Lease:
 
 
 @contextmanager
-def own(platform_id: int) -> Iterator[Lease | None]:
-    """Own the platform during the block, or get None: another worker does, it is paused, stopped, or gone."""
+def own(platform_id: int, stop: threading.Event | None = None) -> Iterator[Lease | None]:
+    """Own the platform during the block, or get None: another worker does, it is paused, stopped, or gone.
+
+    `stop`: once it is set, the lease lets nothing more be begun.
+    """
     if settings.STOPPED:
         yield None
         return
@@ -93,15 +130,17 @@ def own(platform_id: int) -> Iterator[Lease | None]:
     taken = (
         Platform.objects.filter(Q(lease_until=None) | Q(lease_until__lt=now), pk=platform_id, is_active=True)
         .filter(Q(paused_until=None) | Q(paused_until__lte=now))
-        .update(lease_token=token, lease_until=now + timedelta(seconds=settings.LEASE))
+        .update(lease_token=token, lease_until=now + timedelta(seconds=settings.LEASE), worked_at=now)
     )
     if not taken:
         yield None
         return
+    lease = None
     try:
-        yield Lease(Platform.objects.get(pk=platform_id), token, began)
+        lease = Lease(Platform.objects.get(pk=platform_id), token, began, stop)
+        yield lease
     finally:
-        _release(platform_id, token)
+        _release(platform_id, token, lease)
 
 
 def is_owned(platform_id: int) -> bool:
@@ -109,8 +148,15 @@ def is_owned(platform_id: int) -> bool:
     return Platform.objects.filter(pk=platform_id, lease_until__gte=timezone.now()).exists()
 
 
-def _release(platform_id: int, token: uuid.UUID) -> None:
-    Platform.objects.filter(pk=platform_id, lease_token=token).update(lease_token=None, lease_until=None)
+def _release(platform_id: int, token: uuid.UUID, lease: Lease | None) -> None:
+    known = {} if lease is None else {"failures_in_a_row": lease.failures_in_a_row}
+    Platform.objects.filter(pk=platform_id, lease_token=token).update(lease_token=None, lease_until=None, **known)
+
+
+def rest(lease: Lease, reason: str) -> None:
+    """The breaker is open: leave the platform alone, for longer with each probe that fails."""
+    doublings = min(lease.failures_in_a_row - STORM, 10)
+    pause(lease, min(_REST * 2.0**doublings, _LONGEST_REST), reason)
 
 
 def pause(lease: Lease, seconds: float, reason: str) -> None:

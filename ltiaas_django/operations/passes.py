@@ -7,12 +7,15 @@ over a platform belongs to the worker that holds its lease, and leaves a run beh
 from __future__ import annotations
 
 import logging
-from collections import Counter
+import threading
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db import connections, transaction
 from django.db.models import Count, Exists, F, Min, OuterRef, Q, QuerySet
 from django.utils import timezone
 from django.utils.module_loading import import_string
@@ -20,7 +23,8 @@ from django.utils.module_loading import import_string
 from ltiaas_django import exceptions, sealing
 from ltiaas_django.conf import settings
 from ltiaas_django.models import Context, Launch, OutgoingScore, Platform, ScoreAttempt, ServiceKey, SyncRun
-from ltiaas_django.operations import delivery, grades, leases, rosters, waking
+from ltiaas_django.models.grades import lock_free
+from ltiaas_django.operations import delivery, drift, grades, leases, outcomes, rosters, verdicts, waking
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +37,7 @@ _OVERLAP = timedelta(minutes=15)  # a tool's row may be stamped before, and comm
 _LTIK_LASTS = timedelta(hours=25)  # LTIAAS honours it for 24: until then its digest is what tells a replay
 _SHOWN = 10  # reasons that a person wants to read at once
 _PURGE = 5_000  # rows a housekeeping step deletes at once
+_MISCONFIGURED = 300.0  # seconds between two tries with an API key that LTIAAS does not accept
 
 
 def release_night(kind: str, platform_id: int | None = None) -> None:
@@ -40,25 +45,33 @@ def release_night(kind: str, platform_id: int | None = None) -> None:
 
     `platform_id`: of this platform only.
     """
-    now = timezone.now()
     if kind == Kind.GRADES:
         try:
             collect_from_source()
         finally:  # a source that fails is no reason to keep back what has been recorded
-            scores = OutgoingScore.objects.filter(state__in=OutgoingScore.ACTIONABLE, due_at=None)
+            scores = OutgoingScore.objects.actionable().filter(due_at=None)
             if platform_id is not None:
                 scores = scores.filter(line_item__context__platform=platform_id)
-            grades.wake(scores)
-        return
-    contexts = _contexts_with_roster().filter(roster_due_at=None)
-    if platform_id is not None:
-        contexts = contexts.filter(platform=platform_id)
-    contexts.update(roster_due_at=now)
+            grades.wake(scores, attempts=F("attempts"))  # a night ends no row of failures
+    elif kind == Kind.ROSTERS:
+        contexts = _contexts_with_roster().filter(roster_due_at=None)
+        if platform_id is not None:
+            contexts = contexts.filter(platform=platform_id)
+        contexts.update(roster_due_at=timezone.now())
 
 
 def _contexts_with_roster() -> QuerySet[Context]:
+    """Courses whose roster the night reads: it is offered, and somebody has launched them lately."""
     keys = ServiceKey.objects.healthy().filter(context=OuterRef("pk"), offers_roster=True)
-    return Context.objects.filter(Exists(keys), is_active=True, platform__is_active=True).exclude(lti_id="")
+    contexts = _open_contexts().filter(Exists(keys)).exclude(lti_id="")
+    if settings.ROSTER_ACTIVE_DAYS is None:
+        return contexts
+    return contexts.filter(launched_at__gte=timezone.now() - timedelta(days=settings.ROSTER_ACTIVE_DAYS))
+
+
+def _open_contexts() -> QuerySet[Context]:
+    """Neither stopped by an operator nor called over by the LMS."""
+    return Context.objects.filter(is_active=True, platform__is_active=True, concluded_at=None)
 
 
 def collect_from_source() -> int:
@@ -92,17 +105,31 @@ def _record_chunk(chunk: list[grades.ScoreRecord], counts: Counter[str], run: Sy
 
 
 def request_roster(context: Context, trigger: str = Trigger.ADMIN) -> None:
-    """Have the roster of this course read as soon as a worker is free."""
-    Context.objects.filter(pk=context.pk).update(roster_due_at=timezone.now(), roster_failures=0)
+    """Have the roster of this course read as soon as a worker is free, even if the LMS has called the course over."""
+    Context.objects.filter(pk=context.pk).update(roster_due_at=timezone.now(), roster_failures=0, concluded_at=None)
     waking.wake_on_commit(context.platform_id, [Kind.ROSTERS], trigger)
 
 
 def request_scores(context: Context, trigger: str = Trigger.ADMIN) -> None:
     """Have the open scores of this course sent as soon as a worker is free, those that wait for the night too."""
-    OutgoingScore.objects.filter(line_item__context=context, state__in=OutgoingScore.ACTIONABLE).update(
-        due_at=timezone.now()
-    )
+    Context.objects.filter(pk=context.pk).exclude(concluded_at=None).update(concluded_at=None)
+    with transaction.atomic():
+        lock_free(OutgoingScore.objects.actionable().filter(line_item__context=context)).update(due_at=timezone.now())
     waking.wake_on_commit(context.platform_id, [Kind.GRADES], trigger)
+
+
+def request_check(context: Context, trigger: str = Trigger.ADMIN) -> None:
+    """Have the gradebook of this course compared with what was sent, as soon as a worker is free."""
+    Context.objects.filter(pk=context.pk).update(check_due_at=timezone.now(), check_error="")
+    waking.wake_on_commit(context.platform_id, [Kind.CHECK], trigger)
+
+
+def request_checks() -> int:
+    """Have the gradebook of every course compared that was launched lately and has sent scores; returns how many."""
+    sent = OutgoingScore.objects.filter(line_item__context=OuterRef("pk"), state=OutgoingScore.State.SENT)
+    since = timezone.now() - timedelta(days=settings.ROSTER_ACTIVE_DAYS or 36_500)
+    contexts = _open_contexts().filter(Exists(sent), launched_at__gte=since, check_due_at=None)
+    return contexts.update(check_due_at=timezone.now())
 
 
 def set_active(row: Platform | Context, *, is_active: bool) -> bool:
@@ -110,10 +137,16 @@ def set_active(row: Platform | Context, *, is_active: bool) -> bool:
     return bool(type(row)._default_manager.filter(pk=row.pk).exclude(is_active=is_active).update(is_active=is_active))
 
 
-def due_platforms(kinds: Collection[str]) -> list[int]:
-    """Platforms that have work due and may be worked on now, those that nobody has looked at for longest first."""
+def due_platforms(kinds: Collection[str], platform_id: int | None = None) -> list[int]:
+    """Platforms that have work due and may be worked on now, those that nobody has worked on for longest first.
+
+    `platform_id`: this one, if it is among them.
+    """
     free, awake = _free_and_awake()
-    return list(_platforms_with_work(kinds).filter(free, awake).order_by("pk").values_list("pk", flat=True))
+    found = _platforms_with_work(kinds).filter(free, awake)
+    if platform_id is not None:
+        found = found.filter(pk=platform_id)
+    return list(found.order_by(F("worked_at").asc(nulls_first=True), "pk").values_list("pk", flat=True))
 
 
 def held_back(kinds: Collection[str]) -> QuerySet[Platform]:
@@ -122,22 +155,61 @@ def held_back(kinds: Collection[str]) -> QuerySet[Platform]:
     return _platforms_with_work(kinds).exclude(free & awake).order_by("pk")
 
 
-def visits(kinds: Collection[str], platform_id: int | None = None) -> Iterator[int]:
-    """The platforms to be worked on in this process, in turn, until nothing is due that may be worked on now.
+def work_all(
+    kinds: Collection[str],
+    visit: Callable[[int, threading.Event], None],
+    *,
+    platform_id: int | None = None,
+    parallel: int = 1,
+) -> None:
+    """Visit the platforms that have work due, several at a time, until nothing is due that may be worked on now.
 
-    The caller works on each before it asks for the next. A platform comes up a few times at most, and once more for
-    each full pass of scores that it had due when it came up first.
+    `visit(platform_id, stop)` works on one, in a thread of its own if `parallel` is more than 1; `stop` is set when
+    this call breaks off (Ctrl-C, or an error of a visit), and every visit is waited for. A platform comes up a few
+    times at most, and once more for each full pass of scores that it had due when it came up first.
     """
+    stop = threading.Event()
     left: dict[int, int] = {}
-    while True:
-        found = [pk for pk in due_platforms(kinds) if platform_id in (None, pk) and left.get(pk) != 0]
-        if not found:
-            return
+    waiting: deque[int] = deque()
+    running: dict[Future[None], int] = {}
+
+    def look() -> None:
+        found = [pk for pk in due_platforms(kinds, platform_id) if pk not in running.values()]
         scores = forecast(Kind.GRADES) if Kind.GRADES in kinds and not left.keys() >= set(found) else {}
         for pk in found:
             due_scores = scores.get(pk, (0, 0))[0]
-            left[pk] = left.get(pk, _VISITS + due_scores // settings.SCORES_PER_PASS) - 1
-            yield pk
+            left.setdefault(pk, _VISITS + due_scores // settings.SCORES_PER_PASS)
+        waiting.extend(pk for pk in found if left[pk] > 0)
+
+    def visit_in_thread(pk: int) -> None:
+        try:
+            visit(pk, stop)
+        finally:
+            connections.close_all()  # this thread's own
+
+    with ThreadPoolExecutor(max(1, parallel), thread_name_prefix="ltiaas-pass") as threads:
+        try:
+            while True:
+                if not waiting:
+                    look()
+                while waiting and len(running) < parallel:
+                    pk = waiting.popleft()
+                    left[pk] -= 1
+                    if parallel == 1:
+                        visit(pk, stop)
+                    else:
+                        running[threads.submit(visit_in_thread, pk)] = pk
+                if running:
+                    for future in wait(running, return_when=FIRST_COMPLETED).done:
+                        del running[future]
+                        future.result()
+                elif not waiting:
+                    look()
+                    if not waiting:
+                        return
+        except BaseException:
+            stop.set()
+            raise
 
 
 def _free_and_awake() -> tuple[Q, Q]:
@@ -155,40 +227,62 @@ def _platforms_with_work(kinds: Collection[str]) -> QuerySet[Platform]:
             due |= Q(pk__in=rows.values("line_item__context__platform"))
     if Kind.ROSTERS in kinds:
         due |= Q(pk__in=_due_contexts().values("platform"))
+    if Kind.CHECK in kinds:
+        due |= Q(pk__in=_due_checks().values("platform"))
     return Platform.objects.filter(due, is_active=True)
 
 
 def _due_contexts() -> QuerySet[Context]:
-    return Context.objects.filter(roster_due_at__lte=timezone.now(), is_active=True, platform__is_active=True)
+    return _open_contexts().filter(roster_due_at__lte=timezone.now())
 
 
-def work(platform_id: int, kinds: Collection[str], trigger: str, progress: Progress | None = None) -> list[SyncRun]:
+def _due_checks() -> QuerySet[Context]:
+    return _open_contexts().filter(check_due_at__lte=timezone.now())
+
+
+def work(
+    platform_id: int,
+    kinds: Collection[str],
+    trigger: str,
+    progress: Progress | None = None,
+    stop: threading.Event | None = None,
+) -> list[SyncRun]:
     """Do what is due on one platform, under its lease; returns the runs, none if another worker is at it.
 
-    Raises ConfigurationError if our API key is refused; the run's row says so too.
+    `stop`: once it is set, nothing more is begun. Raises ConfigurationError if our API key is refused; the run's row
+    says so too, and the platform is left alone for a while.
     """
-    runs: list[SyncRun] = []
     report = progress or (lambda _kind, _done: None)
-    with leases.own(platform_id) as lease:
+    with leases.own(platform_id, stop) as lease:
         if lease is None:
-            return runs
-        if Kind.GRADES in kinds:
-            runs += _work_grades(lease, trigger, report)
-        if Kind.ROSTERS in kinds and lease.renew():
-            runs += _work_rosters(lease, trigger, report)
-        # What became due while the rosters were read must not wait for the next tick.
-        if Kind.GRADES in kinds and Kind.ROSTERS in kinds and lease.renew():
-            runs += _work_grades(lease, trigger, report)
+            return []
+        try:
+            return _work_under(lease, kinds, trigger, report)
+        except exceptions.ConfigurationError as error:
+            leases.pause(lease, _MISCONFIGURED, str(error))
+            raise
+
+
+def _work_under(lease: leases.Lease, kinds: Collection[str], trigger: str, report: Progress) -> list[SyncRun]:
+    runs: list[SyncRun] = []
+    if Kind.GRADES in kinds:
+        runs += _work_grades(lease, trigger, report)
+    if Kind.ROSTERS in kinds and lease.renew():
+        runs += _work_courses(lease, Kind.ROSTERS, trigger, report)
+    if Kind.CHECK in kinds and lease.renew():
+        runs += _work_courses(lease, Kind.CHECK, trigger, report)
+    # What became due while the rosters were read must not wait for the next tick.
+    if Kind.GRADES in kinds and len(kinds) > 1 and lease.renew() and lease.has_time:
+        runs += _work_grades(lease, trigger, report)
     return runs
 
 
 def _work_grades(lease: leases.Lease, trigger: str, progress: Progress) -> list[SyncRun]:
-    delivery.reap(lease.platform.pk)
-    mine = OutgoingScore.objects.filter(line_item__context__platform=lease.platform)
-    if not mine.due().sendable().exists():
+    outcomes.reap(lease.platform.pk)
+    if not outcomes.of_platform(lease.platform.pk).due().sendable().exists():
         return []
     run = SyncRun.objects.create(kind=Kind.GRADES, trigger=trigger, platform=lease.platform)
-    with _finishing(run):
+    with _finishing(run, lease):
         counts: Counter[str] = Counter()
         try:
             delivery.send_due(lease, counts, lambda done: progress(Kind.GRADES, done))
@@ -197,37 +291,54 @@ def _work_grades(lease: leases.Lease, trigger: str, progress: Progress) -> list[
     return [run]
 
 
-def _work_rosters(lease: leases.Lease, trigger: str, progress: Progress) -> list[SyncRun]:
-    due = _due_contexts().filter(platform=lease.platform).order_by(F("launched_at").desc(nulls_last=True), "pk")
+def _work_courses(lease: leases.Lease, kind: SyncRun.Kind, trigger: str, progress: Progress) -> list[SyncRun]:
+    """Course by course, those launched last first: read its roster, or compare its gradebook."""
+    due = _due_contexts() if kind == Kind.ROSTERS else _due_checks()
+    due = due.filter(platform=lease.platform).order_by(F("launched_at").desc(nulls_last=True), "pk")
     ids = list(due.values_list("pk", flat=True))
     if not ids:
         return []
-    run = SyncRun.objects.create(kind=Kind.ROSTERS, trigger=trigger, platform=lease.platform)
+    run = SyncRun.objects.create(kind=kind, trigger=trigger, platform=lease.platform)
     counts: Counter[str] = Counter()
-    with _finishing(run):
+    with _finishing(run, lease):
         for context_id in ids:
             context = Context.objects.select_related("platform").get(pk=context_id)
             try:
-                change = rosters.sync_roster(context, lease)
-                counts.update(read=1, joined=len(change.joined), changed=len(change.changed), left=len(change.left))
-                counts["held"] += change.held
+                counts.update(_read_roster(context, lease) if kind == Kind.ROSTERS else drift.check(context, lease))
+                lease.note_success()
             except exceptions.ConfigurationError:
                 raise
             except exceptions.LtiError as error:
                 counts["failed"] += 1
                 run.error = f"{context}: {error}"[:500]
-                if isinstance(error, exceptions.Throttled):
-                    leases.pause(lease, error.retry_after or 60.0, str(error))
+                _heed(lease, context, error)
             finally:
                 run.counts = dict(counts)
-                progress(Kind.ROSTERS, 1)
-            if not lease.renew():
+                progress(kind, 1)
+            if not (lease.renew() and lease.has_time):
                 break
     return [run]
 
 
+def _read_roster(context: Context, lease: leases.Lease) -> dict[str, int]:
+    change = rosters.sync_roster(context, lease)
+    joined, changed, left = len(change.joined), len(change.changed), len(change.left)
+    return {"read": 1, "joined": joined, "changed": changed, "left": left, "held": change.held}
+
+
+def _heed(lease: leases.Lease, context: Context, error: exceptions.LtiError) -> None:
+    """What one course's failure means for its platform, or for the course as a whole."""
+    lease.note_failure(error)
+    if isinstance(error, exceptions.CourseConcluded):
+        outcomes.conclude(context.pk)
+    elif isinstance(error, exceptions.Throttled):
+        leases.pause(lease, error.retry_after or verdicts.THROTTLE_REST, str(error))
+    elif lease.is_storm:
+        leases.rest(lease, str(error))
+
+
 @contextmanager
-def _finishing(run: SyncRun) -> Iterator[None]:
+def _finishing(run: SyncRun, lease: leases.Lease | None = None) -> Iterator[None]:
     """Write down how a run ended, whatever ended it."""
     try:
         yield
@@ -238,7 +349,9 @@ def _finishing(run: SyncRun) -> Iterator[None]:
         run.outcome = Outcome.STOPPED
         raise
     else:
-        run.outcome = _outcome(run.counts)
+        run.outcome = Outcome.STOPPED if lease is not None and lease.was_stopped else _outcome(run.counts)
+        if run.outcome == Outcome.FAILED:
+            logger.error("Run %s (%s of platform %s): nothing worked. %s", run.pk, run.kind, run.platform_id, run.error)
     finally:
         run.finished_at = timezone.now()
         run.save(update_fields=["counts", "outcome", "error", "finished_at"])
@@ -258,13 +371,14 @@ def _outcome(counts: dict[str, int]) -> SyncRun.Outcome:
 
 def tidy() -> Counter[str]:
     """What every tick looks after: rows of dead workers, launches that are over, scores that wait for no reason."""
-    counts: Counter[str] = Counter(reaped=delivery.reap())
+    counts: Counter[str] = Counter(reaped=outcomes.reap())
     now = timezone.now()
     over = Launch.objects.filter(expires_at__lt=now, created_at__lt=now - _LTIK_LASTS).values_list("pk", flat=True)
     counts["launches_purged"] = Launch.objects.filter(pk__in=list(over[:_PURGE])).delete()[0]
     # A launch wakes what waits for its key; this finds what was put to wait at that very moment.
     key = ServiceKey.objects.healthy().filter(context=OuterRef("line_item__context"), offers_grades=True)
-    counts["woken"] = grades.wake(OutgoingScore.objects.filter(Exists(key), state=OutgoingScore.State.WAITING))
+    waiting = OutgoingScore.objects.filter(Exists(key), state=OutgoingScore.State.WAITING)
+    counts["woken"] = grades.wake(waiting.filter(line_item__context__concluded_at=None))
     return counts
 
 
@@ -335,4 +449,4 @@ def left_over(platform_id: int | None) -> tuple[dict[str, int], datetime | None]
     if platform_id is not None:
         rows = rows.filter(line_item__context__platform=platform_id)
     states = dict(rows.values_list("state").annotate(Count("pk")).order_by())
-    return states, rows.filter(state__in=OutgoingScore.ACTIONABLE).aggregate(at=Min("due_at"))["at"]
+    return states, rows.actionable().aggregate(at=Min("due_at"))["at"]

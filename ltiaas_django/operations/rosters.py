@@ -1,14 +1,15 @@
 """Bring the memberships of a context in step with the LMS's roster.
 
-Every page is read before anything is written: nobody leaves because a page was missing. Only what changed is written.
+The next page is fetched while this one is compared with what is stored. Who is new or changed is written, in steps, as
+soon as there are many; what takes something away from people waits until every page has arrived.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
-import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -17,20 +18,18 @@ from django.utils import timezone
 
 from ltiaas_django import data, exceptions, signals, vocabulary
 from ltiaas_django.conf import settings
-from ltiaas_django.models import Context, Launch, LtiUser, Membership
+from ltiaas_django.connections.base import ServiceConnection
+from ltiaas_django.models import Context, Launch, OutgoingScore, roster_rows
 from ltiaas_django.operations import announcing, connecting, grades, leases, verdicts
 from ltiaas_django.vocabulary import MembershipStatus
 
-logger = logging.getLogger(__name__)
-
-Status = Membership.Status
+_Page = list[data.Member | str]
 
 _FEW = 5  # people who may always leave at once
 _NIGHTS = 3  # the same departures on so many nights in a row need no person's yes
 _A_NIGHT = timedelta(hours=16)  # two readings closer together are one night
-_CHUNK = 1000
+_MANY = 5000  # entries that are written without waiting for the end
 _GIVE_UP_AFTER = 5  # failures in a row; then the next night, or the next launch, tries again
-_PERSON = ("name", "given_name", "family_name", "email", "picture")
 
 
 @dataclasses.dataclass
@@ -43,33 +42,35 @@ class RosterChange:
     left: list[int] = dataclasses.field(default_factory=list)
     held: int = 0
 
+    def add(self, other: RosterChange) -> None:
+        """Count what one transaction has written."""
+        self.joined += other.joined
+        self.changed += other.changed
+        self.left += other.left
+
 
 def sync_roster(context: Context, lease: leases.Lease) -> RosterChange:
     """Read the whole roster with the freshest healthy key, and make our memberships agree.
 
     Raises ServiceNotOffered (no key; waits for a launch), ApiError, ConfigurationError; the context's row says why,
-    and when it is tried again. Nothing of a roster that could not be read whole is written.
+    and when it is tried again. Of a roster that could not be read whole, joins and changes may have been written, and
+    nothing that takes something away from anybody.
     """
     began = timezone.now()
     Context.objects.filter(pk=context.pk).update(roster_attempted_at=began)
+    reading = _Reading(context, began)
     try:
-        members = _fetch(context, lease)
+        _read(reading, lease)
+        reading.finish()
     except exceptions.ConfigurationError:
         raise  # no fault of this course's: it stays due
     except exceptions.LtiError as error:
-        _note_failure(context, error)
+        if not lease.is_over:  # else it is another worker's, or stays due
+            _note_failure(context, error)
         raise
-    with transaction.atomic():
-        # A launch locks its course before its person; whoever takes them the other way round ends in a deadlock.
-        context = Context.objects.select_for_update(of=("self",)).select_related("platform").get(pk=context.pk)
-        change = _apply(context, members, began)
-        Context.objects.filter(pk=context.pk).update(
-            roster_synced_at=began, roster_due_at=None, roster_failures=0, roster_error=""
-        )
-        if change.joined or change.changed or change.left:
-            said = {"joined": change.joined, "changed": change.changed, "left": change.left}
-            announcing.announce(signals.roster_synced, Context, context=context, **said)
-    return change
+    finally:  # tells of what was written before a reading broke off, too: the next one finds it unchanged
+        reading.announce()
+    return reading.change
 
 
 def _note_failure(context: Context, error: exceptions.LtiError) -> None:
@@ -82,20 +83,18 @@ def _note_failure(context: Context, error: exceptions.LtiError) -> None:
     )
 
 
-def _fetch(context: Context, lease: leases.Lease) -> dict[str, data.Member]:
-    """Everybody in the LMS's roster, by LMS user id, read with the first key that works."""
+# --- reading ----------------------------------------------------------------------------------------------------------
+
+
+def _read(reading: _Reading, lease: leases.Lease) -> None:
+    """Give every page to the reading, with the first key that works to the end."""
     refused: exceptions.LtiError | None = None
-    for key in connecting.usable_keys(context, "roster"):
+    for key in connecting.usable_keys(reading.context, "roster"):
         try:
-            with connecting.using(key, context.platform) as connection:
-                members: dict[str, data.Member] = {}
-                for page in connection.members(page_size=settings.ROSTER_PAGE_SIZE):
-                    _add_page(members, page)
-                    lease.wait_turn()
-                    if not lease.renew():
-                        raise exceptions.Unreachable("GET memberships", "another worker took over", origin="network")
+            with connecting.using(key, reading.context.platform) as connection:
+                _read_pages(connection, reading, lease)
             connecting.note_use({key.pk})
-            return members
+            return
         except (exceptions.Refused, exceptions.SealError) as error:
             refused = error  # noted by `using`; a sibling may do
     raise refused or exceptions.ServiceNotOffered(
@@ -103,90 +102,211 @@ def _fetch(context: Context, lease: leases.Lease) -> dict[str, data.Member]:
     )
 
 
-def _add_page(members: dict[str, data.Member], page: Iterable[data.Member]) -> None:
-    """Some LMSs list a person once for each role: their roles are taken together."""
-    for member in page:
-        known = members.get(member.user_id)
-        if known is not None:
-            roles = tuple(dict.fromkeys([*known.roles, *member.roles]))
-            status = known.status if known.status == MembershipStatus.ACTIVE else member.status
-            member = dataclasses.replace(member, roles=roles, status=status)
-        members[member.user_id] = member
+def _read_pages(connection: ServiceConnection, reading: _Reading, lease: leases.Lease) -> None:
+    """Compare each page while a thread fetches the next."""
+    reading.begin()
+    pages = connection.members_unlike(reading.known.marks, page_size=settings.ROSTER_PAGE_SIZE)
+    with ThreadPoolExecutor(1, thread_name_prefix="ltiaas-roster") as fetcher:
+        coming = fetcher.submit(_fetch, pages, lease)
+        while (page := coming.result()) is not None:
+            coming = fetcher.submit(_fetch, pages, lease)
+            if not lease.renew():
+                why = "this worker is to end" if lease.was_stopped else "another worker has taken over"
+                raise exceptions.LtiError(f"The roster was not read to its end: {why}.")
+            reading.take(page)
 
 
-def fingerprint(member: data.Member) -> str:
-    """Tells whether an entry is the same as last night's."""
-    said = (member.roles, member.status.value, *(getattr(member, name) for name in _PERSON))
-    return hashlib.blake2b(repr(said).encode(), digest_size=16).hexdigest()
+def _fetch(pages: Iterator[_Page], lease: leases.Lease) -> _Page | None:
+    """The next page, at the platform's pace; None after the last."""
+    page = next(pages, None)
+    if page is not None:
+        lease.wait_turn()
+    return page
 
 
-@dataclasses.dataclass(slots=True)
-class _Known:
-    """The little that is read of every membership."""
+class _Reading:
+    """One reading of a roster: what it has seen, and what still has to be written."""
 
-    pk: int
-    lti_user_id: int
-    fingerprint: str
-    is_active: bool
+    def __init__(self, context: Context, began: datetime) -> None:
+        self.context = context
+        self.began = began
+        self.change = RosterChange()
+        self.known = roster_rows.Known()
+        self.waiting: dict[str, data.Member] = {}
+        """Entries that differ from what is stored, by LMS user id; each person once, with all roles named so far."""
+        self._enough = _MANY
+
+    def begin(self) -> None:
+        """The roster is read from its first page on, perhaps with another key after something has been written."""
+        if not self.known.marks:
+            self.known.read(self.context.pk)
+        self.known.begin()
+        self.waiting.clear()
+
+    def take(self, page: _Page) -> None:
+        """Compare a page; write what waits, if that is much."""
+        known, waiting = self.known, self.waiting
+        again: list[data.Member | str] = []
+        unchanged = [entry for entry in page if isinstance(entry, str)]
+        for member in page:
+            if isinstance(member, str):
+                continue
+            user_id = member.user_id
+            if user_id in waiting:
+                self._put_off(_merge(waiting[user_id], member))
+            elif user_id not in known.marks or user_id in known.unseen:
+                known.unseen.discard(user_id)
+                self._put_off(member)
+            else:
+                again.append(member)
+        known.unseen.difference_update(unchanged)
+        if waiting:
+            again += [user_id for user_id in unchanged if user_id in waiting]
+        if again:
+            self._take_again(again)
+        if len(waiting) >= self._enough:
+            self._write_some()
+            self._enough = len(waiting) + _MANY
+
+    def _put_off(self, member: data.Member) -> None:
+        """Let an entry wait to be written, unless it is what is stored."""
+        mark = self.known.marks.get(member.user_id)
+        if mark is not None and mark == member.fingerprint():
+            self.waiting.pop(member.user_id, None)
+        else:
+            self.waiting[member.user_id] = member
+
+    def _take_again(self, again: Sequence[data.Member | str]) -> None:
+        """Some LMSs list a person once for each role: take further entries of people together with their first ones."""
+        ids = [entry if isinstance(entry, str) else entry.user_id for entry in again]
+        stored = roster_rows.stored_entries(self.context, ids)
+        for user_id, entry in zip(ids, again, strict=True):
+            first = self.waiting.get(user_id) or stored.get(user_id)
+            second = stored.get(user_id) if isinstance(entry, str) else entry
+            merged = _merge(first, second) if first and second else first or second
+            if merged is not None and merged != first:
+                self._put_off(merged)
+
+    def _write_some(self) -> None:
+        """Write what waits, save what takes something away: a later page may name the person again."""
+        ids = [user_id for user_id in self.waiting if user_id in self.known.marks]
+        stored = roster_rows.stored_entries(self.context, ids)
+        ready = [
+            member
+            for user_id, member in self.waiting.items()
+            if user_id not in stored or not _takes_away(stored[user_id], member)
+        ]
+        with transaction.atomic():
+            self._lock()
+            change = self._write(ready, self._launched_since())
+        self.change.add(change)
+        for member in ready:
+            del self.waiting[member.user_id]
+
+    def finish(self) -> None:
+        """Every page has arrived: write the rest, and let those leave who are named no more."""
+        with transaction.atomic():
+            self.context = context = self._lock()
+            launched_since = self._launched_since()
+            leavers, held = self._departures(launched_since)
+            ready = [member for user_id, member in self.waiting.items() if user_id not in held]
+            change = self._write(ready, launched_since)
+            # Absent and not said to be Inactive: most LMSs just leave people out.
+            absent = [user_id for user_id in leavers if user_id not in self.waiting]
+            change.left += roster_rows.deactivate(context, absent)
+            Context.objects.filter(pk=context.pk).update(
+                roster_synced_at=self.began, roster_due_at=None, roster_failures=0, roster_error=""
+            )
+        self.change.add(change)
+        self.change.held = len(held)
+        self.change.read = self.known.count_seen()
+
+    def announce(self) -> None:
+        """Tell the tool what was written."""
+        change = self.change
+        if change.joined or change.changed or change.left:
+            said = {"joined": change.joined, "changed": change.changed, "left": change.left}
+            announcing.announce(signals.roster_synced, Context, context=self.context, **said)
+
+    def _lock(self) -> Context:
+        # A launch locks its course before its person; whoever takes them the other way round ends in a deadlock.
+        return Context.objects.select_for_update(of=("self",)).select_related("platform").get(pk=self.context.pk)
+
+    def _launched_since(self) -> set[str]:
+        """Who has launched since this reading began: they are active, whatever the roster says."""
+        launches = Launch.objects.filter(context=self.context, created_at__gte=self.began)
+        return set(launches.values_list("lti_user__lti_id", flat=True))
+
+    def _write(self, members: Iterable[data.Member], launched_since: set[str]) -> RosterChange:
+        """Write entries, within a transaction that has locked the course."""
+        entries = [
+            (member, member.fingerprint())
+            for member in members
+            if member.status == MembershipStatus.ACTIVE or member.user_id not in launched_since
+        ]
+        change = RosterChange()
+        learners = []
+        for start in range(0, len(entries), _MANY):
+            batch = {member.user_id: (member, mark) for member, mark in entries[start : start + _MANY]}
+            for row in roster_rows.write_entries(self.context, batch.values()):
+                member, mark = batch[row.lti_id]
+                was_active, is_active = self.known.is_active(row.lti_id), member.status == MembershipStatus.ACTIVE
+                if is_active and not was_active:
+                    change.joined.append(row.membership_id)
+                elif was_active and not is_active:
+                    change.left.append(row.membership_id)
+                else:
+                    change.changed.append(row.membership_id)
+                if is_active and vocabulary.is_learner(member.roles):
+                    learners.append(row.lti_user_id)
+                self.known.put(row.lti_id, mark, is_active=is_active)
+        self._wake(learners)
+        return change
+
+    def _wake(self, lti_user_ids: Sequence[int]) -> None:
+        """Scores that the LMS would not take for these people, before they were active learners, are due again."""
+        if lti_user_ids:
+            refused = OutgoingScore.objects.filter(line_item__context=self.context, state=OutgoingScore.State.PARKED)
+            waiting = set(refused.filter(last_error_code="person_not_gradable").values_list("lti_user", flat=True))
+            if waiting := waiting.intersection(lti_user_ids):
+                grades.wake_not_gradable(self.context, sorted(waiting))
+
+    def _departures(self, launched_since: set[str]) -> tuple[set[str], set[str]]:
+        """Who leaves now, and who would but is held for a person's yes (must 16 in docs/design.md)."""
+        said = {user_id for user_id, member in self.waiting.items() if member.status != MembershipStatus.ACTIVE}
+        leavers = (self.known.unseen | said & self.known.marks.keys()) - self.known.inactive - launched_since
+        active = self.known.count_active()
+        many = len(leavers) > _FEW and len(leavers) > settings.ROSTER_LEAVE_SHARE * active
+        if not many:
+            _keep_hold(self.context, None)
+            return leavers, set()
+        mark = hashlib.blake2b("\0".join(sorted(leavers)).encode(), digest_size=16).hexdigest()
+        hold = self.context.roster_held
+        hold = _one_more_night(hold if hold and hold.get("fingerprint") == mark else None, mark, len(leavers), active)
+        if hold.get("confirmed") or hold["nights"] >= _NIGHTS:
+            _keep_hold(self.context, None)
+            return leavers, set()
+        _keep_hold(self.context, hold)
+        return set(), leavers
 
 
-def _apply(context: Context, members: dict[str, data.Member], began: datetime) -> RosterChange:
-    known = {
-        lti_id: _Known(pk, lti_user_id, mark, status == Status.ACTIVE)
-        for lti_id, pk, lti_user_id, mark, status in Membership.objects.filter(context=context)
-        .values_list("lti_user__lti_id", "pk", "lti_user_id", "fingerprint", "status")
-        .iterator(chunk_size=2000)
-    }
-    launched_since = set(
-        Launch.objects.filter(context=context, created_at__gte=began).values_list("lti_user__lti_id", flat=True)
+def _merge(known: data.Member, again: data.Member) -> data.Member:
+    """Two entries of one person, listed once for each role: all roles, active if one is; the later one's texts."""
+    return dataclasses.replace(
+        known,
+        roles=tuple(dict.fromkeys([*known.roles, *again.roles])),
+        status=known.status if known.status == MembershipStatus.ACTIVE else again.status,
+        **{name: getattr(again, name) or getattr(known, name) for name in roster_rows.PERSON},
     )
-    change = RosterChange(read=len(members))
-    leavers, held = _departures(context, members, known, launched_since, change)
-    marks = {user_id: fingerprint(member) for user_id, member in members.items()}
-    touched = [
-        member
-        for user_id, member in members.items()
-        if user_id not in held
-        and (member.status == MembershipStatus.ACTIVE or user_id not in launched_since)
-        and (user_id not in known or known[user_id].fingerprint != marks[user_id])
-    ]
-    for start in range(0, len(touched), _CHUNK):
-        _write_members(context, touched[start : start + _CHUNK], known, marks, change)
-    gone = [known[user_id].pk for user_id in leavers if user_id not in members]
-    for start in range(0, len(gone), _CHUNK):
-        # Absent and not said to be Inactive: most LMSs just leave people out.
-        Membership.objects.filter(pk__in=gone[start : start + _CHUNK]).update(status=Status.INACTIVE, fingerprint="")
-    change.left += gone
-    return change
 
 
-def _departures(
-    context: Context,
-    members: dict[str, data.Member],
-    known: dict[str, _Known],
-    launched_since: set[str],
-    change: RosterChange,
-) -> tuple[set[str], set[str]]:
-    """Who leaves now, and who would but is held for a person's yes (must 16 in docs/design.md)."""
-    active = {user_id for user_id, row in known.items() if row.is_active}
-    leavers = {
-        user_id
-        for user_id in active - launched_since
-        if user_id not in members or members[user_id].status != MembershipStatus.ACTIVE
-    }
-    many = len(leavers) > _FEW and len(leavers) > settings.ROSTER_LEAVE_SHARE * len(active)
-    if not many:
-        _keep_hold(context, None)
-        return leavers, set()
-    mark = hashlib.blake2b("\0".join(sorted(leavers)).encode(), digest_size=16).hexdigest()
-    hold = context.roster_held if context.roster_held and context.roster_held.get("fingerprint") == mark else None
-    hold = _one_more_night(hold, mark, len(leavers), len(active))
-    if hold.get("confirmed") or hold["nights"] >= _NIGHTS:
-        _keep_hold(context, None)
-        return leavers, set()
-    _keep_hold(context, hold)
-    change.held = len(leavers)
-    return set(), leavers
+def _takes_away(before: data.Member, now: data.Member) -> bool:
+    """Whether a member leaves, or loses a role that gives rights."""
+    leaves = before.status == MembershipStatus.ACTIVE and now.status != MembershipStatus.ACTIVE
+    return leaves or not vocabulary.context_roles(before.roles) <= vocabulary.context_roles(now.roles)
+
+
+# --- departures that are held -----------------------------------------------------------------------------------------
 
 
 def _one_more_night(hold: dict[str, Any] | None, mark: str, count: int, of: int) -> dict[str, Any]:
@@ -215,79 +335,3 @@ def confirm_departures(context: Context) -> bool:
     context.roster_due_at = timezone.now()
     context.save(update_fields=["roster_held", "roster_due_at"])
     return True
-
-
-def _write_members(
-    context: Context,
-    touched: Sequence[data.Member],
-    known: dict[str, _Known],
-    marks: dict[str, str],
-    change: RosterChange,
-) -> None:
-    """Write people and memberships of the entries that are new or not as they were."""
-    people = _write_people(context, touched)
-    rows = [
-        Membership(
-            context=context,
-            lti_user_id=people[member.user_id],
-            roles=list(member.roles),
-            is_learner=vocabulary.is_learner(member.roles),
-            is_instructor=vocabulary.is_instructor(member.roles),
-            status=member.status.value,
-            fingerprint=marks[member.user_id],
-        )
-        for member in touched
-    ]
-    Membership.objects.bulk_create(
-        rows,
-        update_conflicts=True,
-        unique_fields=["context", "lti_user"],
-        update_fields=["roles", "is_learner", "is_instructor", "status", "fingerprint"],
-    )
-    pks = dict(
-        Membership.objects.filter(context=context, lti_user__in=people.values()).values_list("lti_user__lti_id", "pk")
-    )
-    learners = []
-    for member in touched:
-        before, is_active = known.get(member.user_id), member.status == MembershipStatus.ACTIVE
-        if is_active and (before is None or not before.is_active):
-            change.joined.append(pks[member.user_id])
-        elif not is_active and before is not None and before.is_active:
-            change.left.append(pks[member.user_id])
-        else:
-            change.changed.append(pks[member.user_id])
-        if is_active and vocabulary.is_learner(member.roles):
-            learners.append(people[member.user_id])
-    grades.wake_not_gradable(context, learners)
-
-
-def _write_people(context: Context, touched: Sequence[data.Member]) -> dict[str, int]:
-    """The people of these entries, by LMS user id; a name or an e-mail that is missing never erases a known one."""
-    platform_id = context.platform_id
-    by_id = {member.user_id: member for member in touched}
-
-    def stored() -> dict[str, LtiUser]:
-        found = LtiUser.objects.filter(platform_id=platform_id, lti_id__in=by_id)
-        return {person.lti_id: person for person in found}
-
-    rows = stored()
-    new = [
-        LtiUser(platform_id=platform_id, lti_id=user_id, **{name: getattr(member, name) for name in _PERSON})
-        for user_id, member in by_id.items()
-        if user_id not in rows
-    ]
-    if new:
-        LtiUser.objects.bulk_create(new, ignore_conflicts=True)  # a launch may be making the same person right now
-        rows = stored()
-    changed = [person for user_id, person in rows.items() if _take_over_person(person, by_id[user_id])]
-    if changed:
-        LtiUser.objects.bulk_update(changed, _PERSON, batch_size=200)
-    return {user_id: person.pk for user_id, person in rows.items()}
-
-
-def _take_over_person(person: LtiUser, member: data.Member) -> bool:
-    wanted = {name: getattr(member, name) for name in _PERSON}
-    changed = {name: value for name, value in wanted.items() if value and value != getattr(person, name)}
-    for name, value in changed.items():
-        setattr(person, name, value)
-    return bool(changed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import secrets
 from importlib import import_module
 from typing import Any
@@ -143,24 +144,42 @@ def would_replace_foreign_session(request: HttpRequest, user: AbstractBaseUser) 
 
 
 def sign_in(request: HttpRequest, launch: Launch) -> None:
-    """Begin a fresh session for the launch's person; a different person's session in this browser ends.
+    """Begin a fresh session for the launch's person, and save the launch; a different person's session here ends.
 
     The session key is remembered, sealed, until its cookie comes back: a second start of the launch ends it.
+    Raises IntegrityError, with the request's session as it was, if the ltik of a new launch has been used meanwhile.
     """
-    user = launch.user
+    user, backend = launch.user, policy().backend()
     is_same = request.user.is_authenticated and request.user.pk == user.pk
     # Their own session that they began with a password stays one that no launch of somebody else may end unasked.
     is_launched = not is_same or _BEGUN_BY_LAUNCH in request.session
-    if is_same:
-        request.session.cycle_key()
-    else:
-        request.session.flush()
-    auth.login(request, user, backend=policy().backend())
+    session = copy.copy(request.session)  # the request keeps its own until the launch is stored
+    if not is_same:
+        session.flush()
+    # All that `login` will write is there before the session gets its key: it is stored once, and not three times.
+    session[auth.SESSION_KEY] = user._meta.pk.value_to_string(user)
+    session[auth.BACKEND_SESSION_KEY] = backend
+    session[auth.HASH_SESSION_KEY] = user.get_session_auth_hash()
     if is_launched:
-        request.session[_BEGUN_BY_LAUNCH] = True
-    request.session.save()
-    launch.session_sealed = sealing.seal(request.session.session_key or "")
-    launch.save(update_fields=["session_sealed"])
+        session[_BEGUN_BY_LAUNCH] = True
+    session.cycle_key()
+    launch.session_sealed = sealing.seal(session.session_key or "")
+    launch.save(update_fields=None if launch._state.adding else ["session_sealed"])
+    _save_only_changes(session)
+    request.session = session
+    auth.login(request, user, backend=backend)
+
+
+def _save_only_changes(session: SessionBase) -> None:
+    """Django's middleware saves each session that it sends a cookie for; this one has been saved with its launch."""
+    serializer, save = session.serializer(), session.save
+    saved = serializer.dumps(dict(session.items()))
+
+    def save_changes(must_create: bool = False) -> None:
+        if must_create or serializer.dumps(dict(session.items())) != saved:
+            save(must_create=must_create)
+
+    session.save = save_changes  # type: ignore[method-assign]
 
 
 def end_session_of(launch: Launch) -> None:

@@ -12,7 +12,7 @@ from django.utils import timezone
 from ltiaas_django import data, exceptions
 from ltiaas_django.conf import settings
 from ltiaas_django.models import OutgoingScore, ScoreAttempt
-from ltiaas_django.operations.grades import SPACING
+from ltiaas_django.operations import grades
 
 State = OutgoingScore.State
 
@@ -22,6 +22,10 @@ _CLOSE_ENOUGH = Decimal("0.00005")  # of the maximum: Moodle reads 81.23456 back
 
 class Withheld(exceptions.LtiError):
     """Not sent because it would do harm."""
+
+
+class CourseNotGradable(exceptions.LtiError):
+    """The LMS takes no score for anybody in this course: it is not published, most likely."""
 
 
 class Unusable(exceptions.LtiError):
@@ -58,12 +62,17 @@ def judge(error: exceptions.LtiError, attempts: int, *, went_out: bool) -> Verdi
         case exceptions.Throttled():
             rest = timedelta(seconds=error.retry_after or THROTTLE_REST)
             return Verdict(State.DUE, now + rest, attempts, code)
+        case exceptions.CourseConcluded():
+            return Verdict(State.WAITING, None, attempts, code)
+        case CourseNotGradable():
+            state = State.PARKED if again >= settings.MAX_ATTEMPTS else State.DUE
+            return Verdict(state, None, again, grades.COURSE_NOT_GRADABLE)  # once more every night
         case Withheld():
             return Verdict(State.PARKED, None, again, code)
         case exceptions.PersonNotGradable() | exceptions.InvalidRequest() if went_out:
             return Verdict(State.PARKED, None, again, code)
         case exceptions.Superseded() | exceptions.NotFound() if went_out:
-            pause = max(2 * SPACING, back_off(attempts)) if attempts else 2 * SPACING
+            pause = max(2 * grades.SPACING, back_off(attempts)) if attempts else 2 * grades.SPACING
     if outcome == ScoreAttempt.Outcome.UNKNOWN:
         state = State.UNKNOWN
     if again >= settings.MAX_ATTEMPTS:
@@ -94,8 +103,9 @@ def compare(row: OutgoingScore, result: data.Result | None) -> tuple[bool, str]:
     if row.given is None:
         stored = held is None
     elif held is None:
-        # Moodle returns a stored 0 as a result without a score; no result at all means that nothing is stored.
-        stored = result is not None and row.given == 0
+        # Moodle returns a stored 0 as a result without a score, and a cleared grade likewise; no result at all means
+        # that nothing is stored.
+        stored = result is not None and row.given == 0 and not row.cleared
     else:
         sent_share = row.given / (row.maximum or Decimal(1))
         held_share = held / ((result.maximum if result else None) or row.maximum or Decimal(1))

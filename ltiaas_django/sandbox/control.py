@@ -19,7 +19,8 @@
     POST   /control/faults/                      {"pathPrefix", "status"?, "body"?, "contentType"?, "headers"?,
                                                  "times"?, "method"?, "afterStoring"?, "drop"?, "delay"?} -> 204
 
-`type` is resource, deep_linking or submission_review; `target` iframe or window; `role` Learner or Instructor.
+`type` is resource, deep_linking, submission_review or legacy (LTI 1.1); `target` iframe or window; `role` Learner or
+Instructor.
 An error has LTIAAS's form: {"status", "error", "details": {"message", "description"}}.
 """
 

@@ -39,6 +39,11 @@ class Launch:
     expired: bool = False
     revoked: bool = False
 
+    @property
+    def is_legacy(self) -> bool:
+        """Whether it is of LTI 1.1: its service key opens nothing."""
+        return self.type == LaunchType.LEGACY
+
 
 class Launches:
     """All launches so far, found by their credentials."""
@@ -63,7 +68,7 @@ class Launches:
     def by_service_key(self, key: str) -> Launch:
         """The launch of a good service key; raises Unauthorized."""
         launch = self._by_service_key.get(key)
-        if launch is None or launch.revoked:
+        if launch is None or launch.revoked or launch.is_legacy:
             raise errors.Unauthorized("Invalid service key.", code="INVALID_SERVICE_AUTH_AUTHORIZATION_HEADER")
         return launch
 

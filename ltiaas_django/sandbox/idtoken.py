@@ -12,9 +12,11 @@ from .credentials import LTIK_LIFETIME, Launch
 
 PLATFORM_ID = "5f6c0e9b1d2a4c7e8f90a1b2c3d4e5f6"
 CLIENT_ID = "sandbox-client"
+CONSUMER_KEY = "sandbox-consumer"
 PLATFORM_NAME = "Sandbox School"
 _DEPLOYMENT_ID = "1"
 _GUID = "sandbox.school.example"
+_LEGACY_CONTEXT_ROLE = "urn:lti:role:ims/lis/"
 _CONTEXT_ROLE = "http://purl.imsglobal.org/vocab/lis/v2/membership#"
 _CLAIM = "https://purl.imsglobal.org/spec/lti/claim/"
 _AGS = "https://purl.imsglobal.org/spec/lti-ags/"
@@ -36,6 +38,11 @@ def role_uri(role: Role) -> str:
     return f"{_CONTEXT_ROLE}{role}"
 
 
+def legacy_role(role: Role) -> str:
+    """The role as launches of LTI 1.1 spell it."""
+    return f"{_LEGACY_CONTEXT_ROLE}{role}"
+
+
 def personal(person: Person, *, anonymous: bool) -> dict[str, str]:
     """What the LMS tells of a person beside the id; nothing if it keeps people anonymous."""
     if anonymous:
@@ -52,25 +59,25 @@ def personal(person: Person, *, anonymous: bool) -> dict[str, str]:
 def id_token(launch: Launch, course: Course, tool_url: str, *, anonymous: bool) -> dict[str, Any]:
     """The id token as LTIAAS gives it; what does not apply is left out, never null."""
     enrolment = course.enrolment(launch.person_id)
+    role = legacy_role(enrolment.role) if launch.is_legacy else role_uri(enrolment.role)
     return {
-        "ltiVersion": "1.3.0",
+        "ltiVersion": "1.2.0" if launch.is_legacy else "1.3.0",
         "user": {
             "id": launch.person_id,
-            "roles": [role_uri(enrolment.role)],
+            "roles": [role],
             **personal(enrolment.person, anonymous=anonymous),
         },
-        "platform": _platform(course.campus),
+        "platform": _platform(launch, course.campus),
         "launch": _launch(launch, course, tool_url),
-        "services": _services(launch, course),
+        "services": _legacy_services(launch) if launch.is_legacy else _services(launch, course),
     }
 
 
-def _platform(campus: Campus) -> dict[str, Any]:
+def _platform(launch: Launch, campus: Campus) -> dict[str, Any]:
+    registered = {"url": campus.origin, "clientId": CLIENT_ID, "deploymentId": _DEPLOYMENT_ID}
     return {
         "id": PLATFORM_ID,
-        "url": campus.origin,
-        "clientId": CLIENT_ID,
-        "deploymentId": _DEPLOYMENT_ID,
+        **({"consumerKey": CONSUMER_KEY} if launch.is_legacy else registered),
         "name": PLATFORM_NAME,
         "description": "A simulated LMS",
         "guid": _GUID,
@@ -124,8 +131,47 @@ def _services(launch: Launch, course: Course) -> dict[str, Any]:
     }
 
 
+def _legacy_services(launch: Launch) -> dict[str, Any]:
+    """LTI 1.1 has outcomes only; the key that comes with them opens none of the services above."""
+    return {
+        "deepLinking": {"available": False},
+        "namesAndRoles": {"available": False},
+        "assignmentAndGrades": {"available": False},
+        "outcomes": {"available": True},
+        "legacyServiceKey": launch.service_key,
+    }
+
+
+def legacy_parameters(launch: Launch, course: Course, *, anonymous: bool) -> dict[str, str]:
+    """The parameters of the form that an LMS of LTI 1.1 posts, without its signature."""
+    enrolment = course.enrolment(launch.person_id)
+    spelling = {
+        "name": "lis_person_name_full",
+        "givenName": "lis_person_name_given",
+        "familyName": "lis_person_name_family",
+        "email": "lis_person_contact_email_primary",
+    }
+    link = _resource_link(launch, course)
+    return {
+        "lti_message_type": str(launch.type),
+        "lti_version": "LTI-1p0",
+        "oauth_consumer_key": CONSUMER_KEY,
+        "user_id": launch.person_id,
+        "roles": legacy_role(enrolment.role),
+        **{spelling[name]: value for name, value in personal(enrolment.person, anonymous=anonymous).items()},
+        "context_id": course.id,
+        "context_label": course.label,
+        "context_title": course.title,
+        "resource_link_id": link["id"],
+        "resource_link_title": link["title"],
+        "tool_consumer_instance_guid": _GUID,
+    }
+
+
 def raw_claims(launch: Launch, course: Course, tool_url: str, *, anonymous: bool) -> dict[str, Any]:
-    """The claims as an LMS signs them (LTI Core 1.3, section 5.3)."""
+    """The claims as an LMS signs them (LTI Core 1.3, section 5.3); the form's parameters for LTI 1.1."""
+    if launch.is_legacy:
+        return legacy_parameters(launch, course, anonymous=anonymous)
     campus, enrolment = course.campus, course.enrolment(launch.person_id)
     names = personal(enrolment.person, anonymous=anonymous)
     spelling = {"name": "name", "givenName": "given_name", "familyName": "family_name", "email": "email"}

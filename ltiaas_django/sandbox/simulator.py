@@ -23,6 +23,7 @@ _LAUNCH_TYPES = {
     "resource": LaunchType.RESOURCE_LINK,
     "deep_linking": LaunchType.DEEP_LINKING,
     "submission_review": LaunchType.SUBMISSION_REVIEW,
+    "legacy": LaunchType.LEGACY,
 }
 
 
@@ -113,8 +114,9 @@ class Sandbox:
     ) -> str:
         """Launch the tool as a person of the course; returns the ltik.
 
-        `type` is a LaunchType, or "resource", "deep_linking" or "submission_review". Only a deep linking launch may
-        do without an activity (it never names one). `mutate` gets the id token each time before it is served.
+        `type` is a LaunchType, or "resource", "deep_linking", "submission_review" or "legacy" (LTI 1.1). Only a deep
+        linking launch may do without an activity (it never names one). `mutate` gets the id token each time before it
+        is served.
         """
         launch_type = _launch_type(type)
         if target not in TARGETS:
@@ -182,6 +184,10 @@ class Sandbox:
         fault = Fault(path_prefix, status, body, content_type, headers or {}, times, verb, after_storing, drop, delay)
         self.traffic.plan(fault)
 
+    def clear_faults(self) -> None:
+        """Forget what `fail_next` has planned and has not come to pass."""
+        self.traffic.clear_faults()
+
     @property
     def requests(self) -> list[RequestRecord]:
         """Every API request so far, oldest first."""
@@ -195,5 +201,5 @@ class Sandbox:
 def _launch_type(text: str) -> LaunchType:
     launch_type = _LAUNCH_TYPES.get(text, text)
     if launch_type not in _LAUNCH_TYPES.values():
-        raise errors.BadRequest("`type` is resource, deep_linking or submission_review.")
+        raise errors.BadRequest("`type` is resource, deep_linking, submission_review or legacy.")
     return LaunchType(launch_type)

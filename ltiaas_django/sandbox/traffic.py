@@ -84,6 +84,11 @@ class Traffic:
         with self._lock:
             self._faults.append(fault)
 
+    def clear_faults(self) -> None:
+        """Nothing goes wrong any more."""
+        with self._lock:
+            self._faults.clear()
+
     def take_fault(self, method: str, path: str) -> Fault | None:
         """The fault that befalls this request, used up by one."""
         with self._lock:

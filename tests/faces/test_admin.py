@@ -157,6 +157,9 @@ def test_onlookers_see_rows_and_no_actions(onlooker, model):
         (models.ServiceKey, "refuse", "refused_at"),
         (models.OutgoingScore, "send_open", "due_at"),
         (models.OutgoingScore, "send_again", "due_at"),
+        (models.Context, "check_gradebook", "check_due_at"),
+        (models.Context, "send_all", "check_due_at"),
+        (models.LtiUser, "forget", "name"),
     ],
 )
 def test_onlookers_cannot_act_by_a_forged_form(onlooker, model, action, field):
@@ -184,7 +187,7 @@ def test_text_of_the_lms_is_escaped(operator, model):
     nasty = "<script>alert(1)</script>"
     platform = factories.PlatformFactory(name=nasty, product_family=nasty, pause_reason=nasty, paused_until=tomorrow())
     context = factories.ContextFactory(
-        platform=platform, title=nasty, roster_error=nasty, roster_failures=1, types=[nasty]
+        platform=platform, title=nasty, roster_error=nasty, roster_failures=1, types=[nasty], check_error=nasty
     )
     link = factories.ResourceLinkFactory(context=context, title=nasty, description=nasty)
     person = factories.LtiUserFactory(platform=platform, name=nasty, email=nasty)
@@ -246,7 +249,7 @@ def test_no_page_shows_a_secret(operator):
         for url in [page(model), page(model, "add"), f"{page(model)}?q=secret", *urls]:
             seen += operator.get(url).content.decode()
         for action in admin.site._registry[model].get_actions(operator.get(page(model)).wsgi_request):
-            if action not in {"resume", "unpause", "sync_now", "send_open"}:
+            if action not in {"resume", "unpause", "sync_now", "send_open", "check_gradebook"}:
                 seen += ask(operator, row, action, confirmed=False).content.decode()
     assert str(key.fingerprint) in seen
     assert len(seen) > 100_000
@@ -285,26 +288,42 @@ def test_a_url_cannot_guess_at_a_secret(onlooker, model, lookup):
 # --- queries ----------------------------------------------------------------------------------------------------------
 
 
+LIST_QUERIES = 8  # of a list, at most: session, user, count, rows, and two for the sidebar's values or a date's range
+
+
 @SHOWN
-def test_a_list_asks_as_often_for_thirty_rows_as_for_three(operator, model):
+def test_a_list_asks_as_often_for_fifty_rows_as_for_five(operator, model):
     def count():
         operator.get(page(model))  # content types and the like are remembered from here on
         with CaptureQueriesContext(connection) as queries:
             assert operator.get(page(model)).status_code == 200
         return len(queries)
 
-    FACTORIES[model].create_batch(3, **variety(model))
+    FACTORIES[model].create_batch(5, **variety(model))
     few = count()
-    FACTORIES[model].create_batch(27, **variety(model))
-    assert model.objects.count() == 30
+    assert few <= LIST_QUERIES
+    FACTORIES[model].create_batch(45, **variety(model))
+    assert model.objects.count() == 50
     assert count() == few
+
+
+def test_a_later_page_shows_what_comes_next_in_the_order_that_is_asked_for(operator):
+    titles = [f"Course {number:03}" for number in range(120)]
+    for title in titles:
+        factories.ContextFactory(title=title)
+    response = operator.get(page(models.Context), {"o": "1", "p": "3"})
+    assert [context.title for context in listed(response)] == titles[100:]
+    assert [context.title for context in listed(operator.get(page(models.Context), {"o": "-1", "p": "2"}))] == [
+        *reversed(titles[20:70])
+    ]
 
 
 def variety(model):
     """What makes a list show all that it can."""
     now = timezone.now()
     if model is models.OutgoingScore:
-        return {"attempts": 2, "last_error": "no", "due_at": now, "line_item__label": ""}
+        read = {"drift": "overridden", "result_score": 3, "result_maximum": 10, "line_item__context__checked_at": now}
+        return {"attempts": 2, "last_error": "no", "due_at": now, "line_item__label": "", **read}
     if model is models.SyncRun:
         return {"outcome": "running", "started_at": now - timedelta(days=1)}
     if model is models.LineItem:
@@ -419,17 +438,27 @@ RUNS = {
 }  # fmt: skip
 
 
+DRIFT = {
+    "unread": ({"sent": True}, None, set()),
+    "agrees": ({"sent": True, "line_item__context__checked_at": hours(1)}, "as sent", set()),
+    "overridden": ({"sent": True, "drift": "overridden"}, "changed in the LMS", {"any", "overridden"}),
+    "missing": ({"sent": True, "drift": "missing"}, "not in the gradebook", {"any", "missing"}),
+    "gone": ({"sent": True, "drift": "column_gone"}, "column deleted", {"any", "column_gone"}),
+}
+
+
 @pytest.mark.parametrize(
     ("model", "list_filter", "cases"),
     [
         (models.OutgoingScore, grades_admin.DeliveryFilter, SCORES),
+        (models.OutgoingScore, grades_admin.DriftFilter, DRIFT),
         (models.Context, contexts.RosterFilter, ROSTERS),
         (models.ServiceKey, keys_admin.HealthFilter, KEYS),
         (models.Launch, launches_admin.LaunchStateFilter, LAUNCHES),
         (models.LineItem, grades_admin.LineItemStateFilter, LINE_ITEMS),
         (models.SyncRun, runs_admin.OutcomeFilter, RUNS),
     ],
-    ids=["scores", "rosters", "keys", "launches", "line items", "runs"],
+    ids=["scores", "drift", "rosters", "keys", "launches", "line items", "runs"],
 )
 def test_each_filter_keeps_what_it_says_and_each_badge_says_the_same(operator, model, list_filter, cases):
     rows = {name: FACTORIES[model](**values) for name, (values, _badge, _filters) in cases.items()}
@@ -440,7 +469,8 @@ def test_each_filter_keeps_what_it_says_and_each_badge_says_the_same(operator, m
         assert kept == {rows[name] for name, (_values, _badge, values) in cases.items() if value in values}, value
     for name, (_values, badge, _filters) in cases.items():
         html = operator.get(page(model), {"id__exact": rows[name].pk}).content.decode()
-        assert re.search(rf'<span class="lti-badge [^>]*>{re.escape(badge)}</span>', html), (name, badge)
+        if badge is not None:
+            assert re.search(rf'<span class="lti-badge [^>]*>{re.escape(badge)}</span>', html), (name, badge)
 
 
 def test_platforms_by_what_is_wrong_with_them(operator):
@@ -561,12 +591,9 @@ def test_every_column_sorts(operator, model):
         assert len(listed(operator.get(page(model), {"o": f"-{column}"}))) == 2
 
 
-@pytest.mark.parametrize("model", [models.Launch, models.SyncRun])
-def test_a_day_can_be_chosen(operator, model):
-    field = admin.site._registry[model].date_hierarchy
-    old, _new = FACTORIES[model](**{field: hours(-24 * 400)}), FACTORIES[model]()
-    year = getattr(old, field).year
-    assert listed(operator.get(page(model), {f"{field}__year": year})) == [old]
+def test_a_day_of_the_log_can_be_chosen(operator):
+    old, _new = factories.SyncRunFactory(started_at=hours(-24 * 400)), factories.SyncRunFactory()
+    assert listed(operator.get(page(models.SyncRun), {"started_at__year": old.started_at.year})) == [old]
 
 
 def test_the_exact_time_stands_behind_how_long_ago(operator):
@@ -845,6 +872,131 @@ def test_a_thousand_scores_are_sent_again_in_steps(operator, monkeypatch):
     assert said(ask(operator, scores, "send_open")) == "5 scores are due now."
     assert models.OutgoingScore.objects.due().count() == 5
     assert LogEntry.objects.count() == 5
+
+
+# --- the gradebook, and sending again ---------------------------------------------------------------------------------
+
+
+OVERRIDDEN = {"sent": True, "drift": "overridden"}
+
+
+def test_sent_and_held_stand_side_by_side(operator):
+    factories.OutgoingScoreFactory(**OVERRIDDEN, given=8, result_score=Decimal("9.50"), result_maximum=10)
+    factories.OutgoingScoreFactory(**OVERRIDDEN, given=7)
+    html = operator.get(page(models.OutgoingScore)).content.decode().replace("\xa0", " ")
+    for text in ("8 / 10", "9.5 / 10", "no value"):
+        assert text in html
+
+
+def test_gradebooks_are_checked_for_the_courses_that_are_chosen(operator, woken, django_capture_on_commit_callbacks):
+    one, stopped = factories.ContextFactory(), factories.ContextFactory(is_active=False)
+    with django_capture_on_commit_callbacks(execute=True):
+        response = ask(operator, [one, stopped], "check_gradebook", confirmed=False)
+    assert said(response) == "The gradebook of 1 course is read as soon as a worker is free. 1 was left alone: stopped."
+    assert list(models.Context.objects.filter(check_due_at__isnull=False)) == [one]
+    assert woken == [(one.platform_id, ("check",))]
+
+
+def test_a_gradebook_is_checked_from_the_page_of_its_course(operator):
+    context = factories.ContextFactory(check_error="The LMS said 503", checked_at=hours(-5))
+    factories.OutgoingScoreFactory.create_batch(2, **OVERRIDDEN, line_item__context=context)
+    url = page(models.Context, "change", context.pk)
+    html = operator.get(url).content.decode().replace("\xa0", " ")
+    panel = html.split('id="lti-glance"')[1].split("_sync_now")[0]
+    for text in ("5 hours ago", "The LMS said 503", "changed in the LMS"):
+        assert text in panel
+    [link] = re.findall(r'href="([^"]*drift=overridden[^"]*)">2<', panel)
+    assert len(listed(operator.get(link.replace("&amp;", "&")))) == 2
+    response = operator.post(url, {"is_active": "on", "_check_gradebook": "1"})
+    assert (response.status_code, response.url) == (302, url)
+    context.refresh_from_db()
+    assert context.check_due_at is not None
+
+
+def test_sending_all_again_asks_leaves_out_what_was_overridden_and_leads_to_it(operator):
+    context = factories.ContextFactory(checked_at=hours(-1))
+    item = factories.LineItemFactory(context=context)
+    sent, lost = factories.OutgoingScoreFactory(line_item=item, sent=True), factories.OutgoingScoreFactory(
+        line_item=item, sent=True, drift="missing"
+    )  # fmt: skip
+    kept = factories.OutgoingScoreFactory(line_item=item, **OVERRIDDEN)
+    elsewhere = factories.OutgoingScoreFactory(sent=True)
+    html = operator.get(page(models.Context, "change", context.pk)).content.decode()
+    [button] = re.findall(r'<button[^>]*name="action"[^>]*>', html)
+    assert f'formaction="{page(models.Context)}"' in button
+    assert 'value="send_all"' in button
+    assert f'name="_selected_action" value="{context.pk}"' in html
+    assert "a teacher has changed" in ask(operator, context, "send_all", confirmed=False).content.decode()
+    assert not models.OutgoingScore.objects.due().exists()
+    response = ask(operator, context, "send_all")
+    assert set(models.OutgoingScore.objects.due()) == {sent, lost}
+    assert said(response) == "2 scores are due now."
+    [left_out] = [str(m) for m in get_messages(response.wsgi_request) if "left out" in str(m)]
+    [link] = re.findall(r'href="([^"]*)"', left_out)
+    assert listed(operator.get(link.replace("&amp;", "&"))) == [kept]
+    for row in (kept, elsewhere):
+        row.refresh_from_db()
+        assert row.state == STATES.SENT
+
+
+@pytest.mark.parametrize("checked_at", [None, hours(-30)])
+def test_what_a_teacher_may_have_changed_is_looked_up_before_all_is_sent_again(operator, checked_at):
+    score = factories.OutgoingScoreFactory(sent=True, line_item__context__checked_at=checked_at)
+    response = ask(operator, score.line_item.context, "send_all")
+    assert said(response).endswith("The gradebook of 1 course is read first; please come back when that is done.")
+    score.refresh_from_db()
+    assert score.state == STATES.SENT
+    score.line_item.context.refresh_from_db()
+    assert score.line_item.context.check_due_at is not None
+
+
+@pytest.mark.parametrize(
+    ("query", "across", "is_sent"), [("", "0", True), ("", "1", False), ("?drift=any", "1", False),
+                                     ("?drift=overridden", "1", True)],
+)  # fmt: skip
+def test_an_overridden_grade_is_sent_again_only_if_it_is_chosen(operator, query, across, is_sent):
+    kept, other = factories.OutgoingScoreFactory(**OVERRIDDEN), factories.OutgoingScoreFactory(
+        sent=True, drift="missing"
+    )  # fmt: skip
+    url = f"{page(models.OutgoingScore)}{query}"
+    data = {
+        "action": "send_again", "select_across": across, "confirmed": "yes",
+        "_selected_action": [str(kept.pk), str(other.pk)],
+    }  # fmt: skip
+    response = operator.post(url, data)
+    kept.refresh_from_db()
+    assert (kept.state == STATES.DUE) == is_sent
+    texts = [str(message) for message in get_messages(response.wsgi_request)]
+    assert any("1 grade was left out" in text for text in texts) != is_sent
+    other.refresh_from_db()
+    assert (other.state == STATES.DUE) == (query != "?drift=overridden")
+
+
+# --- forgetting -------------------------------------------------------------------------------------------------------
+
+
+def test_people_are_forgotten_and_the_history_keeps_the_line_without_the_name(operator):
+    launch = factories.LaunchFactory(lti_user__name="Kim Forgotten")
+    unsent = factories.OutgoingScoreFactory()
+    person = launch.lti_user
+    assert "its roster brings them back" in ask(operator, person, "forget", confirmed=False).content.decode()
+    assert models.LtiUser.objects.count() == 2
+    response = ask(operator, [person, unsent.lti_user], "forget")
+    assert said(response).startswith(f"1 person was erased. #{unsent.lti_user.pk}: 1 grades have not reached the LMS")
+    assert list(models.LtiUser.objects.all()) == [unsent.lti_user]
+    lines = LogEntry.objects.filter(object_id=str(person.pk))
+    assert [(line.object_repr, line.change_message) for line in lines] == [("(erased)", "Asked to be erased.")]
+    assert User.objects.filter(pk=launch.user_id).exists()
+
+
+@pytest.mark.parametrize(("permission", "may"), [("change_ltiuser", False), ("delete_ltiuser", True)])
+def test_only_who_may_delete_people_may_forget_them(client, permission, may):
+    user = User.objects.create_user("clerk", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=["view_ltiuser", permission]))
+    client.force_login(user)
+    person = factories.LtiUserFactory()
+    ask(client, person, "forget")
+    assert models.LtiUser.objects.exists() != may
 
 
 # --- deleting ---------------------------------------------------------------------------------------------------------

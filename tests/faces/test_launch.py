@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import pathlib
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -17,18 +19,20 @@ from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ltiaas_django import signals
+from ltiaas_django import data, grades, signals
 from ltiaas_django.models import (
     Context,
     Launch,
     LineItem,
     LtiUser,
     Membership,
+    OutgoingScore,
     Platform,
     ResourceLink,
     ServiceKey,
 )
-from ltiaas_django.operations import passes, sso
+from ltiaas_django.operations import grades as grade_operations
+from ltiaas_django.operations import launching, passes, sso
 from ltiaas_django.views import LaunchView
 from tests.lms import Lms, launch_path
 
@@ -79,7 +83,7 @@ def test_a_returning_person_writes_only_what_changed(lms: Lms, django_assert_max
     lms.launch("2001")
     before = rows()
     ltik = lms.sandbox.launch("course-101", "quiz-1", "2001")
-    with django_assert_max_num_queries(24) as asked:
+    with django_assert_max_num_queries(11) as asked:  # each is named in test_launch_queries.py
         Client().get(LAUNCH, {"ltik": ltik})
     written = [query["sql"].split()[:3] for query in asked if query["sql"].startswith(("INSERT", "UPDATE"))]
     tables = sorted({words[2 if words[0] == "INSERT" else 1].strip('"') for words in written})
@@ -204,6 +208,22 @@ def test_a_stale_roster_becomes_due_and_a_fresh_one_does_not(lms: Lms) -> None:
     assert context.roster_due_at is None
 
 
+@pytest.mark.parametrize("state", [OutgoingScore.State.DUE, OutgoingScore.State.PARKED])
+def test_a_learner_who_gets_in_shows_that_the_course_is_open_now(lms: Lms, state: str) -> None:
+    launch = lms.launch("2001")
+    score = grades.record_score(launch, given=8, maximum=10)
+    elsewhere = grades.record_score(lms.launch("2003", "essay-1", "course-102"), given=8, maximum=10)
+    refused = {"state": state, "due_at": None, "last_error_code": grade_operations.COURSE_NOT_GRADABLE}
+    OutgoingScore.objects.update(**refused)
+    lms.launch("1001")
+    assert OutgoingScore.objects.filter(**refused).count() == 2
+    lms.launch("2002")
+    score.refresh_from_db()
+    assert score.state == OutgoingScore.State.DUE
+    assert score.due_at is not None
+    assert OutgoingScore.objects.filter(**refused).get() == elsewhere
+
+
 def test_every_launch_replaces_the_key_which_is_sealed_at_rest(lms: Lms) -> None:
     lms.launch("2001")
     first = ServiceKey.objects.get()
@@ -300,6 +320,62 @@ def test_an_unclaimed_launch_may_start_anew_within_the_minute_and_ends_the_earli
     assert exchanges(lms) == 1
 
 
+@pytest.mark.parametrize("signed_in", [False, True])
+def test_the_slower_half_of_a_double_click_elsewhere_is_refused_and_changes_nothing(
+    lms: Lms, monkeypatch: pytest.MonkeyPatch, signed_in: bool
+) -> None:
+    url = launch_path(lms.sandbox.launch_url("course-101", "quiz-1", "2001"))
+    browser = Client()
+    thief = lms.browse("2002")[0] if signed_in else Client()
+    session_before = dict(thief.session)
+    browser.get(browser.get(url).headers["Location"])
+    before, key = rows(), ServiceKey.objects.values().get()
+    looked: list[str] = []
+    get_started = launching.get_started
+
+    def too_early(ltik: str) -> Launch | None:
+        looked.append(ltik)
+        return get_started(ltik) if len(looked) > 1 else None
+
+    monkeypatch.setattr(launching, "get_started", too_early)
+    assert thief.get(url).status_code == 403
+    assert (rows(), ServiceKey.objects.values().get()) == (before, key)
+    assert dict(thief.session) == session_before
+    assert "_auth_user_id" in thief.session or not signed_in
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.services
+def test_both_halves_of_a_double_click_at_once_end_in_one_launch(
+    postgresql: None, transactional_db: None, lms: Lms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lms.launch("2001")
+    url = launch_path(lms.sandbox.launch_url("course-101", "quiz-1", "2001"))
+    browsers, answers = [Client(), Client()], []
+    both = threading.Barrier(2, timeout=10)
+    fetch = launching.fetch_id_token
+
+    def fetch_together(ltik: str) -> data.IdToken:
+        both.wait()
+        return fetch(ltik)
+
+    def click(browser: Client) -> None:
+        answers.append(browser.get(url))
+        connection.close()
+
+    monkeypatch.setattr(launching, "fetch_id_token", fetch_together)
+    threads = [threading.Thread(target=click, args=(browser,)) for browser in browsers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [answer.status_code for answer in answers] == [302, 302]
+    assert answers[0].headers["Location"] == answers[1].headers["Location"]
+    assert Launch.objects.count() == 2
+    went_on = [browser.get(answers[0].headers["Location"]).status_code for browser in browsers]
+    assert sorted(went_on) == [200, 403]  # the second start has ended the session of the first
+
+
 def test_an_unclaimed_launch_is_refused_after_the_minute(lms: Lms) -> None:
     url = launch_path(lms.sandbox.launch_url("course-101", "quiz-1", "2001"))
     Client().get(url)
@@ -335,6 +411,24 @@ def test_a_launch_starts_a_fresh_session_and_ends_a_different_persons(lms: Lms) 
     response = browser.get(LAUNCH, {"lti": launch.pk})
     assert response.status_code == 403
     assert "somebody else" in response.content.decode()
+
+
+@pytest.mark.parametrize("engine", ["db", "cached_db", "cache", "file", "signed_cookies"])
+@pytest.mark.parametrize("csrf_in_session", [False, True])
+def test_every_session_engine_of_django_will_do(
+    lms: Lms, settings: Any, tmp_path: pathlib.Path, engine: str, csrf_in_session: bool
+) -> None:
+    settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{engine}"
+    settings.SESSION_FILE_PATH = str(tmp_path)
+    settings.CSRF_USE_SESSIONS = csrf_in_session
+    browser, first = lms.browse("2001")
+    assert browser.get(LAUNCH, {"lti": first.pk}).wsgi_request.user == first.user
+    clean = browser.get(launch_path(lms.sandbox.launch_url("course-101", "quiz-2", "2001"))).headers["Location"]
+    page = browser.get(clean)
+    assert page.status_code == 200
+    assert page.wsgi_request.user == first.user
+    browser.get(launch_path(lms.sandbox.launch_url("course-101", "quiz-1", "2002")))
+    assert browser.get(clean).status_code == 403
 
 
 def test_the_same_persons_next_launch_has_a_fresh_session_key_too(lms: Lms) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -15,7 +16,8 @@ from django.test import Client
 from django.utils import timezone
 
 from ltiaas_django import grades
-from ltiaas_django.models import Context, Launch, Membership, OutgoingScore
+from ltiaas_django.models import Context, Launch, LtiUser, Membership, OutgoingScore, ResourceLink, roster_rows
+from ltiaas_django.operations import grades as outbox
 from ltiaas_django.operations import launching, passes, rosters, sso
 from tests.lms import Lms, launch_path, night
 
@@ -136,29 +138,207 @@ def test_a_launch_and_a_roster_do_not_lock_each_other_out(
     Context.objects.update(launched_at=timezone.now() - timedelta(hours=3), roster_due_at=timezone.now())
     Membership.objects.update(status="Inactive", fingerprint="")
     in_launch, wrote = threading.Event(), threading.Event()
-    update_membership, write_members, fetch = launching._update_membership, rosters._write_members, rosters._fetch
+    update_membership, write_entries, fetch = launching._update_membership, roster_rows.write_entries, rosters._fetch
     url = launch_path(lms.sandbox.launch_url("course-101", "quiz-1", "2001"))
     statuses: list[int] = []
     launch = threading.Thread(target=lambda: statuses.extend(launches_at_once(url)))
 
     def read_while_a_launch_begins(*args: Any) -> Any:
-        members = fetch(*args)
-        launch.start()
-        in_launch.wait(10)
-        return members
+        page = fetch(*args)
+        if page is None:
+            launch.start()
+            in_launch.wait(10)
+        return page
 
     def wait_for_the_roster(*args: Any) -> None:
         in_launch.set()
         wrote.wait(1)
         update_membership(*args)
 
-    def write(*args: Any) -> None:
-        write_members(*args)
+    def write(*args: Any) -> Any:
+        rows = write_entries(*args)
         wrote.set()
+        return rows
 
     monkeypatch.setattr(rosters, "_fetch", read_while_a_launch_begins)
     monkeypatch.setattr(launching, "_update_membership", wait_for_the_roster)
-    monkeypatch.setattr(rosters, "_write_members", write)
+    monkeypatch.setattr(roster_rows, "write_entries", write)
     passes.work(first.context.platform_id, ["rosters"], "tick")
     launch.join()
     assert statuses == [302]
+
+
+# --- a tool that holds rows of several line items for a minute, and locks them in an order of its own -----------------
+
+LEARNERS = ("2001", "2002", "2003")
+ACTIVITIES = ("quiz-1", "quiz-2", "lab-1")
+
+
+@contextmanager
+def no_waiting() -> Iterator[None]:
+    """Whoever waits longer than a second for somebody else's lock gets an error."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET lock_timeout = '1s'")
+        try:
+            yield
+        finally:
+            cursor.execute("RESET lock_timeout")
+
+
+@contextmanager
+def beside(work: Callable[[], None]) -> Iterator[None]:
+    """Run it in a thread with a connection of its own; its error is raised here."""
+    errors: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:
+            errors.append(error)
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join(120)
+    assert not thread.is_alive()
+    if errors:
+        raise errors[0]
+
+
+def record_everywhere(people: Sequence[str], given: int) -> None:
+    """Scores in every line item, from the last to the first, and from the last person to the first."""
+    persons = {person.lti_id: person for person in LtiUser.objects.filter(lti_id__in=people)}
+    for link in ResourceLink.objects.select_related("context").order_by("-pk"):
+        for person in sorted(people, reverse=True):
+            grades.record_score(link, user=persons[person], given=given, maximum=100)
+
+
+def launch_all(lms: Lms) -> None:
+    for activity in ACTIVITIES:
+        for person in LEARNERS:
+            lms.launch(person, activity)
+
+
+def everything_that_touches_the_outbox(lms: Lms, round_: int) -> None:
+    """What workers, launches and operators do, each of which meets rows that a tool holds."""
+    lms.sandbox.revoke_service_keys("course-101")
+    passes.work(Context.objects.get().platform_id, ["grades"], "tick")  # the keys are refused
+    lms.launch(LEARNERS[0], ACTIVITIES[round_ % len(ACTIVITIES)])  # and what waits is woken
+    course = lms.sandbox.courses["course-101"]
+    for item in course.line_items_of(ACTIVITIES[1]):
+        course.gradebook.delete_line_item(item.number)
+    record_everywhere(LEARNERS[-1:], round_)
+    night("grades")  # the column is found to be gone, and made anew
+    outbox.resend(OutgoingScore.objects.values_list("pk", flat=True))
+    passes.request_scores(Context.objects.get())
+    night("grades")
+    OutgoingScore.objects.filter(state="sent", lti_user__lti_id=LEARNERS[-1]).update(
+        state="sending", sending_revision=1, lease_token="0" * 32, lease_until=timezone.now() - timedelta(seconds=1)
+    )  # as a worker leaves them that has died
+    passes.tidy()
+    night("rosters")
+    night("grades")
+
+
+@pytest.mark.parametrize("rounds", [2, pytest.param(30, marks=pytest.mark.full)])
+def test_a_minute_of_a_tools_transaction_delays_nobody_elses_score(
+    postgresql: None, transactional_db: None, lms: Lms, rounds: int
+) -> None:
+    launch_all(lms)
+    record_everywhere(LEARNERS, given=50)
+    night("grades")
+    recorded, finish = threading.Event(), threading.Event()
+    began = time.monotonic()
+
+    def tool() -> None:
+        with transaction.atomic():
+            record_everywhere(LEARNERS[:-1], given=99)
+            recorded.set()
+            finish.wait(100)
+
+    with beside(tool):
+        try:
+            assert recorded.wait(20)
+            with no_waiting():
+                for round_ in range(rounds):
+                    everything_that_touches_the_outbox(lms, round_)
+                    assert newest(lms, LEARNERS[-1]) == dict.fromkeys(ACTIVITIES, round_)
+                    OutgoingScore.objects.filter(lti_user__lti_id=LEARNERS[-1]).update(attempted_at=None)
+                    time.sleep(60 / rounds if rounds > 2 else 0)
+        finally:
+            finish.set()
+    assert rounds == 2 or time.monotonic() - began > 60
+    launch_all(lms)
+    night("grades")
+    for person in LEARNERS[:-1]:
+        assert newest(lms, person) == dict.fromkeys(ACTIVITIES, 99)
+
+
+def newest(lms: Lms, person: str) -> dict[str, int]:
+    """What the LMS shows of one person, in hundredths of the maximum."""
+    course = lms.sandbox.courses["course-101"]
+    return {
+        str(cell.line_item.resource_link_id): int(cell.score * 100 / cell.maximum)
+        for cell in course.gradebook.cells()
+        if cell.user_id == person and cell.score is not None
+    }
+
+
+def test_a_tool_that_locks_in_another_order_and_everything_else_lock_nobody_out(
+    postgresql: None, transactional_db: None, lms: Lms
+) -> None:
+    launch_all(lms)
+    record_everywhere(LEARNERS, given=50)
+    night("grades")
+    finish = threading.Event()
+
+    def tool() -> None:
+        given = 50
+        while not finish.is_set():
+            given += 1
+            with transaction.atomic():
+                for row in OutgoingScore.objects.order_by("-pk"):
+                    OutgoingScore.objects.select_for_update().get(pk=row.pk)
+                    time.sleep(0.02)
+                record_everywhere(LEARNERS[:-1], given)
+
+    with beside(tool):
+        try:
+            for round_ in range(3):
+                everything_that_touches_the_outbox(lms, round_)
+        finally:
+            finish.set()
+    launch_all(lms)
+    for _ in range(3):  # what was put off, or belongs to a worker that died
+        OutgoingScore.objects.update(attempted_at=None)
+        OutgoingScore.objects.filter(state="sending").update(lease_until=timezone.now() - timedelta(seconds=1))
+        passes.tidy()
+        passes.request_scores(Context.objects.get())
+        night("grades")
+    assert not OutgoingScore.objects.open().exists()
+
+
+def test_two_tools_that_record_in_opposite_orders_do_not_lock_each_other_out(
+    postgresql: None, transactional_db: None, lms: Lms
+) -> None:
+    links = [lms.launch("2001", activity).resource_link for activity in ("quiz-1", "lab-1")]
+    platform = links[0].context.platform
+    people = LtiUser.objects.bulk_create(LtiUser(platform=platform, lti_id=f"n{n}") for n in range(500))
+    both = threading.Barrier(2)
+
+    def tool(order: Sequence[ResourceLink], given: int) -> None:
+        records = [
+            grades.ScoreRecord(resource_link=link, user=person, given=given, maximum=10)
+            for link in order
+            for person in people
+        ]
+        both.wait(10)
+        grades.record_scores(records)
+
+    with beside(lambda: tool(links, 1)), beside(lambda: tool(links[::-1], 2)):
+        pass
+    assert OutgoingScore.objects.count() == 2 * len(people)

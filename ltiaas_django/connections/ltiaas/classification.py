@@ -50,6 +50,11 @@ RULES: Final = (
     _rule("Brightspace", {422}, "gradable", exceptions.PersonNotGradable),
     # sakai, LTI13Servlet.java: 400 for nearly everything
     _rule("Sakai", {400}, "user does not belong to site", exceptions.PersonNotGradable),
+    # canvas-lms, lti/ims/scores_controller.rb; sakai, LTI13Servlet.java; moodle, mod/lti/service/gradebookservices
+    _rule("Canvas", {400, 403, 422}, "this course has concluded", exceptions.CourseConcluded),
+    _rule("Canvas", {404}, "context not found", exceptions.CourseConcluded),
+    _rule("Sakai", {400}, "could not load site", exceptions.CourseConcluded),
+    _rule("Moodle", {404}, "not found: course", exceptions.CourseConcluded),
     # moodle, mod/lti/service/gradebookservices: a column that is gone, or another tool's
     _rule("Moodle", {403}, "line item does not exist", exceptions.NotFound),
     # moodle, scores.php; canvas-lms, scores_controller.rb (an equal time is fine there)

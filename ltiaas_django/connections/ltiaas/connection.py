@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeVar
 
 from ltiaas_django import data
@@ -14,7 +15,7 @@ _ID_TOKEN: Final = "/api/idtoken"
 _MEMBERSHIPS: Final = "/api/memberships"
 _LINE_ITEMS: Final = "/api/lineitems"
 
-Item = TypeVar("Item", data.Member, data.LineItem, data.Result)
+Item = TypeVar("Item", data.Member, data.Member | str, data.LineItem, data.Result)
 Parsed = TypeVar("Parsed")
 
 
@@ -29,6 +30,12 @@ class _Services:
     ) -> Iterator[list[data.Member]]:
         query = _given(role=role, resourceLinkId=resource_link_id, limit=str(page_size) if page_size else "")
         return self._walk(wire.parse_membership_page, "GET roster", _MEMBERSHIPS, query)
+
+    def members_unlike(
+        self, known: Mapping[str, str], *, page_size: int | None = None
+    ) -> Iterator[list[data.Member | str]]:
+        parse = functools.partial(wire.parse_membership_page_unlike, known)
+        return self._walk(parse, "GET roster", _MEMBERSHIPS, _given(limit=str(page_size) if page_size else ""))
 
     def line_items(
         self, *, resource_link_id: str = "", resource_id: str = "", tag: str = ""

@@ -19,7 +19,6 @@ from urllib.parse import quote, urlsplit
 
 import requests
 import urllib3
-from requests.structures import CaseInsensitiveDict
 
 from ltiaas_django import exceptions
 from ltiaas_django.connections.ltiaas import classification, reading, transport
@@ -230,38 +229,33 @@ def _exchange(endpoint: Endpoint, auth: Auth, request: _Request, until: float) -
     call = transport.Call(until=until, connect_timeout=endpoint.connect_timeout)
     try:
         with transport.bind(call):
-            response = transport.pool_for(endpoint.url).exchange(_prepare(request, auth), call)
-            body = _read_body(response.raw)
+            pool = transport.pool_for(endpoint.url)
+            response = pool.exchange(request.method, request.url, _headers(request, auth), request.body, call)
+            body = _read_body(response)
             if body is None:
-                status, detail = response.status_code, f"more than {MAX_BODY} bytes"
-                return exceptions.InvalidResponse(request.asked, detail, status_code=status)
-            return _Answer(response.status_code, response.headers, body)
+                return exceptions.InvalidResponse(
+                    request.asked, f"more than {MAX_BODY} bytes", status_code=response.status
+                )
+            return _Answer(response.status, response.headers, body)
     except _FAILURES as e:
         kind = exceptions.OutcomeUnknown if call.is_sent else exceptions.Unreachable
         return kind(request.asked, auth.hide(_describe(e)), origin="network")
 
 
-def _prepare(request: _Request, auth: Auth) -> requests.PreparedRequest:
-    """Filled in by hand: requests' own preparation would decode and encode the URL once more."""
-    prepared = requests.PreparedRequest()
-    prepared.method = request.method
-    prepared.url = request.url
-    prepared.body = request.body
-    prepared.headers = CaseInsensitiveDict(
-        {
-            "Authorization": auth.header,
-            "Accept": "application/json",
-            "Accept-Encoding": "gzip",
-            "User-Agent": USER_AGENT,
-        }
-    )
+def _headers(request: _Request, auth: Auth) -> dict[str, str]:
+    headers = {
+        "Authorization": auth.header,
+        "Accept": "application/json",
+        "Accept-Encoding": "gzip",
+        "User-Agent": USER_AGENT,
+    }
     if request.body is not None:
-        prepared.headers["Content-Type"] = "application/json"
-        prepared.headers["Content-Length"] = str(len(request.body))
-    return prepared
+        headers["Content-Type"] = "application/json"
+        headers["Content-Length"] = str(len(request.body))
+    return headers
 
 
-def _read_body(raw: urllib3.HTTPResponse) -> bytes | None:
+def _read_body(raw: urllib3.BaseHTTPResponse) -> bytes | None:
     """The whole body, unpacked; None if it is too large. Only a connection that was read to the end is used again."""
     body = bytearray()
     is_whole = False

@@ -67,6 +67,10 @@ def render_amount(amount: Decimal) -> int | float:
 # --- reading fields -------------------------------------------------------------------------------------------------
 
 
+def _never(_item: object) -> None:
+    return None
+
+
 class JsonObject:
     """A JSON object being read, which knows where it stands in the answer; members are read by name."""
 
@@ -109,12 +113,12 @@ class JsonObject:
     def url(self, *names: str) -> str:
         """A web address; blank when it is none, for a cut one would lead elsewhere."""
         text = self.raw_text(*names).strip()
-        is_sound = text.lower().startswith(("http://", "https://")) and not UNSTORABLE.search(text)
+        is_sound = text.lower().startswith(("http://", "https://")) and is_storable(text)
         return text if is_sound and len(text) <= MAX_URL else ""
 
     def email(self, name: str) -> str:
         text = self.raw_text(name).strip()
-        return text if len(text) <= 254 and _EMAIL.fullmatch(text) and not UNSTORABLE.search(text) else ""
+        return text if len(text) <= 254 and _EMAIL.fullmatch(text) and is_storable(text) else ""
 
     def optional_id(self, *names: str, limit: int = MAX_ID) -> str:
         text = self.raw_text(*names)
@@ -122,7 +126,7 @@ class JsonObject:
             return ""
         if len(text) > limit:
             self.fail(names[0], f"longer than {limit} characters")
-        if UNSTORABLE.search(text):
+        if not is_storable(text):
             self.fail(names[0], "holds characters that no id may hold")
         return text
 
@@ -140,7 +144,7 @@ class JsonObject:
             text = as_text(item)
             if text is None:
                 self.fail(f"{name}[{index}]", f"text is wanted, not {_kind(item)}")
-            if text and len(text) <= MAX_ID and not UNSTORABLE.search(text):
+            if text and len(text) <= MAX_ID and is_storable(text):
                 found.append(text)
         return tuple(found)
 
@@ -171,13 +175,18 @@ class JsonObject:
         value = self.members.get(name)
         return value if isinstance(value, bool) else None
 
-    def items(self, name: str, parse: Callable[[JsonObject], Parsed]) -> list[Parsed]:
-        """The parsed objects of a list that must be there."""
+    def items(
+        self, name: str, parse: Callable[[JsonObject], Parsed], parse_raw: Callable[[Any], Parsed | None] = _never
+    ) -> list[Parsed]:
+        """The parsed objects of a list that must be there; what `parse_raw` gives None for goes to `parse`."""
         value = self.members.get(name)
         if not isinstance(value, list):
             self.fail(name, f"a list is wanted, not {_kind(value)}")
         where = f"{self.path}.{name}".strip(".")
-        return [parse(JsonObject(item, f"{where}[{index}]", self.asked)) for index, item in enumerate(value)]
+        return [
+            parse_raw(item) or parse(JsonObject(item, f"{where}[{index}]", self.asked))
+            for index, item in enumerate(value)
+        ]
 
 
 def _kind(value: object) -> str:
@@ -201,4 +210,8 @@ def as_text(value: object) -> str | None:
 
 
 def clean(text: str) -> str:
-    return UNSTORABLE.sub("", text) if UNSTORABLE.search(text) else text
+    return text if is_storable(text) else UNSTORABLE.sub("", text)
+
+
+def is_storable(text: str) -> bool:
+    return text.isprintable() or not UNSTORABLE.search(text)  # nearly all are printable, and that is known sooner

@@ -20,6 +20,7 @@ from ltiaas_django.vocabulary import LaunchType, MembershipStatus
 
 MAX_LINE_ITEM_ID: Final = 2000
 MAX_DESCRIPTION: Final = 2000
+_LEGACY_VERSIONS: Final = ("1.0", "1.1", "1.2", "LTI-1p")
 _MAX_DEPTH: Final = 20  # of a custom parameter's value
 
 
@@ -40,11 +41,12 @@ class RegisteredPlatform:
 def parse_id_token(obj: object, asked: str = "GET id token") -> data.IdToken:
     """Who launches what, from where. Raises `InvalidResponse` naming the field."""
     token = JsonObject(obj, "", asked)
+    lti_version = token.text("ltiVersion", limit=16) or "1.3.0"
     return data.IdToken(
-        lti_version=token.text("ltiVersion", limit=16) or "1.3.0",
+        lti_version=lti_version,
         user=_parse_user(token.object_or_empty("user")),
         platform=_parse_platform(token.object_or_empty("platform")),
-        launch=_parse_launch(token.object_or_empty("launch")),
+        launch=_parse_launch(token.object_or_empty("launch"), is_legacy=lti_version.startswith(_LEGACY_VERSIONS)),
         services=_parse_services(token.object_or_empty("services")),
         raw=token.members,
     )
@@ -71,7 +73,7 @@ def _parse_platform(platform: JsonObject) -> data.Platform:
     return data.Platform(
         ltiaas_id=platform.id("id"),
         issuer=platform.optional_id("url", limit=MAX_URL),
-        client_id=platform.optional_id("clientId"),
+        client_id=platform.optional_id("clientId") or platform.optional_id("consumerKey"),
         deployment_id=platform.optional_id("deploymentId"),
         name=platform.text("name"),
         guid=platform.text("guid"),
@@ -80,11 +82,11 @@ def _parse_platform(platform: JsonObject) -> data.Platform:
     )
 
 
-def _parse_launch(launch: JsonObject) -> data.Launch:
+def _parse_launch(launch: JsonObject, *, is_legacy: bool) -> data.Launch:
     shown = launch.object_or_empty("presentation")
     target = shown.text("documentTarget", "document_target")
     return data.Launch(
-        type=_parse_launch_type(launch),
+        type=_parse_launch_type(launch, LaunchType.LEGACY if is_legacy else LaunchType.RESOURCE_LINK),
         target=launch.url("target"),
         context=_parse_context(launch.object("context")),
         resource_link=_parse_resource_link(launch.object("resourceLink")),
@@ -95,10 +97,10 @@ def _parse_launch(launch: JsonObject) -> data.Launch:
     )
 
 
-def _parse_launch_type(launch: JsonObject) -> LaunchType:
+def _parse_launch_type(launch: JsonObject, default: LaunchType) -> LaunchType:
     text = launch.raw_text("type")
     if not text:
-        return LaunchType.RESOURCE_LINK
+        return default
     try:
         return LaunchType(text)
     except ValueError:
@@ -145,17 +147,22 @@ def _plain(value: Any, custom: JsonObject, depth: int) -> Any:
 
 def _parse_services(services: JsonObject) -> data.Services:
     grades = services.object_or_empty("assignmentAndGrades")
-    service_key = services.raw_text("serviceKey")
-    if service_key and not auth.is_usable_secret(service_key):
-        services.fail("serviceKey (hidden)", "not visible ASCII, or too long")
     return data.Services(
         offers_roster=services.object_or_empty("namesAndRoles").flag("available") is True,
         offers_grades=grades.flag("available") is True,
         line_item_id=grades.optional_id("lineItemId", limit=MAX_LINE_ITEM_ID),
         scopes=grades.texts("scopes"),
         offers_deep_linking=services.object_or_empty("deepLinking").flag("available") is True,
-        service_key=service_key,
+        service_key=_parse_key(services, "serviceKey"),
+        legacy_service_key=_parse_key(services, "legacyServiceKey"),
     )
+
+
+def _parse_key(services: JsonObject, name: str) -> str:
+    key = services.raw_text(name)
+    if key and not auth.is_usable_secret(key):
+        services.fail(f"{name} (hidden)", "not visible ASCII, or too long")
+    return key
 
 
 # --- rosters --------------------------------------------------------------------------------------------------------
@@ -165,6 +172,27 @@ def parse_membership_page(obj: object, asked: str = "GET roster") -> tuple[list[
     """The members of one page and the next page's URL, if any. A page without a list of members is no page."""
     page = JsonObject(obj, "", asked)
     return page.items("members", _parse_member), _parse_next(page)
+
+
+def parse_membership_page_unlike(
+    known: Mapping[str, str], obj: object, asked: str = "GET roster"
+) -> tuple[list[data.Member | str], str | None]:
+    """The same, with only the user id of those whose fingerprint is the known one."""
+    page = JsonObject(obj, "", asked)
+
+    def id_if_known(item: Any) -> str | None:
+        """By its raw texts: if they are last night's, they are as sound as they were then."""
+        try:
+            get, user_id = item.get, item["userId"]
+            names = get("name", ""), get("givenName", ""), get("familyName", "")
+            texts = (get("status", "Active"), *names, get("email", ""), get("picture", ""))
+            if known.get(user_id) == data.member_fingerprint(item["roles"], texts):
+                return user_id  # type: ignore[no-any-return]  # it is a key of `known`
+        except (AttributeError, KeyError, TypeError):
+            pass  # a member is missing, or no text
+        return None
+
+    return page.items("members", _parse_member, id_if_known), _parse_next(page)
 
 
 def _parse_member(member: JsonObject) -> data.Member:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 import shutil
+import threading
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -138,17 +139,22 @@ class Command(BaseCommand):
             for kind in kinds:
                 total = sum(due for due, _later in _forecast(kind, platform_id).values())
                 shown[kind] = bars.add_task(_UNITS[kind], total=total)
-            for pk in passes.visits(kinds, platform_id):
-                runs = self._visit(pk, kinds, lambda kind, done: bars.advance(shown[kind], done))
+
+            def visit(pk: int, stop: threading.Event) -> None:
+                runs = self._visit(pk, kinds, lambda kind, done: bars.advance(shown[kind], done), stop)
                 if not on_terminal:
                     for run in runs:
                         self.stdout.write(_line(run))
 
-    def _visit(self, platform_id: int, kinds: Sequence[SyncRun.Kind], report: passes.Progress) -> list[SyncRun]:
+            passes.work_all(kinds, visit, platform_id=platform_id, parallel=settings.PARALLEL_PLATFORMS)
+
+    def _visit(
+        self, platform_id: int, kinds: Sequence[SyncRun.Kind], report: passes.Progress, stop: threading.Event
+    ) -> list[SyncRun]:
         began = timezone.now()
         runs: list[SyncRun] = []
         try:
-            passes.work(platform_id, kinds, SyncRun.Trigger.COMMAND, report)
+            passes.work(platform_id, kinds, SyncRun.Trigger.COMMAND, report, stop)
         except exceptions.ConfigurationError:
             raise
         except Exception as error:  # what breaks one LMS's pass must not cost the others their night

@@ -14,7 +14,10 @@ user_provisioned = Signal()
 """A Django user was made for a person: `user`, `lti_user`."""
 
 roster_synced = Signal()
-"""A roster was read whole: `context`, and lists of membership ids `joined`, `changed`, `left`."""
+"""A roster has changed memberships: `context`, and lists of membership ids `joined`, `changed`, `left`.
+
+Also sent when a long roster breaks off after some of it was written; nobody has left then.
+"""
 
 score_sent = Signal()
 """The LMS has accepted a score: `score_id`, `revision`."""

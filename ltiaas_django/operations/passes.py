@@ -304,7 +304,7 @@ def _work_courses(lease: leases.Lease, kind: SyncRun.Kind, trigger: str, progres
         for context_id in ids:
             context = Context.objects.select_related("platform").get(pk=context_id)
             try:
-                counts.update(_read_roster(context, lease) if kind == Kind.ROSTERS else drift.check(context, lease))
+                counts.update(_read_roster(context, lease, run) if kind == Kind.ROSTERS else drift.check(context, lease))
                 lease.note_success()
             except exceptions.ConfigurationError:
                 raise
@@ -320,8 +320,10 @@ def _work_courses(lease: leases.Lease, kind: SyncRun.Kind, trigger: str, progres
     return [run]
 
 
-def _read_roster(context: Context, lease: leases.Lease) -> dict[str, int]:
+def _read_roster(context: Context, lease: leases.Lease, run: SyncRun) -> dict[str, int]:
     change = rosters.sync_roster(context, lease)
+    if change.held:
+        run.error = f"{context}: {change.held} departures are held until a person confirms them."[:500]
     joined, changed, left = len(change.joined), len(change.changed), len(change.left)
     return {"read": 1, "joined": joined, "changed": changed, "left": left, "held": change.held}
 

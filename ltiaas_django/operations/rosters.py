@@ -244,8 +244,8 @@ class _Reading:
             for member in members
             if member.status == MembershipStatus.ACTIVE or member.user_id not in launched_since
         ]
-        change = RosterChange()
-        learners = []
+        change, learners = RosterChange(), []
+        refused = self._refused()
         for start in range(0, len(entries), _MANY):
             batch = {member.user_id: (member, mark) for member, mark in entries[start : start + _MANY]}
             for row in roster_rows.write_entries(self.context, batch.values()):
@@ -257,19 +257,17 @@ class _Reading:
                     change.left.append(row.membership_id)
                 else:
                     change.changed.append(row.membership_id)
-                if is_active and vocabulary.is_learner(member.roles):
+                if row.lti_user_id in refused and is_active and vocabulary.is_learner(member.roles):
                     learners.append(row.lti_user_id)
                 self.known.put(row.lti_id, mark, is_active=is_active)
-        self._wake(learners)
+        if learners:  # whose scores the LMS would not take before: they are due again
+            grades.wake_not_gradable(self.context, learners)
         return change
 
-    def _wake(self, lti_user_ids: Sequence[int]) -> None:
-        """Scores that the LMS would not take for these people, before they were active learners, are due again."""
-        if lti_user_ids:
-            refused = OutgoingScore.objects.filter(line_item__context=self.context, state=OutgoingScore.State.PARKED)
-            waiting = set(refused.filter(last_error_code="person_not_gradable").values_list("lti_user", flat=True))
-            if waiting := waiting.intersection(lti_user_ids):
-                grades.wake_not_gradable(self.context, sorted(waiting))
+    def _refused(self) -> set[int]:
+        """For whom the LMS would take no score because they were no active learners; few, and mostly nobody."""
+        parked = OutgoingScore.objects.filter(line_item__context=self.context, state=OutgoingScore.State.PARKED)
+        return set(parked.filter(last_error_code="person_not_gradable").values_list("lti_user", flat=True))
 
     def _departures(self, launched_since: set[str]) -> tuple[set[str], set[str]]:
         """Who leaves now, and who would but is held for a person's yes (must 16 in docs/design.md)."""
@@ -277,7 +275,8 @@ class _Reading:
         leavers = (self.known.unseen | said & self.known.marks.keys()) - self.known.inactive - launched_since
         active = self.known.count_active()
         many = len(leavers) > _FEW and len(leavers) > settings.ROSTER_LEAVE_SHARE * active
-        if not many:
+        is_empty = bool(leavers) and not self.known.count_seen()  # not even those are in it who read it
+        if not (many or is_empty):
             _keep_hold(self.context, None)
             return leavers, set()
         mark = hashlib.blake2b("\0".join(sorted(leavers)).encode(), digest_size=16).hexdigest()

@@ -101,7 +101,8 @@ def compare(row: OutgoingScore, result: data.Result | None) -> tuple[bool, str]:
     """
     held = result.score if result else None
     if row.given is None:
-        stored = held is None
+        # A result without a score may be Moodle's 0, too: a clear is repeated, unless it carries what could be doubled.
+        stored = held is None and (result is None or bool(row.comment or row.extra))
     elif held is None:
         # Moodle returns a stored 0 as a result without a score, and a cleared grade likewise; no result at all means
         # that nothing is stored.
@@ -113,6 +114,8 @@ def compare(row: OutgoingScore, result: data.Result | None) -> tuple[bool, str]:
     if not stored:
         return False, ""
     unconfirmed = ["attempt"] if row.extra else []
+    if row.given is None and result is not None:
+        unconfirmed.append("score")
     comment = result.comment if result else None
     if comment is None:
         unconfirmed += ["comment"] if row.comment else []

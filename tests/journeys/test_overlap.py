@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import pathlib
 import sys
@@ -162,7 +163,7 @@ def test_two_workers_and_two_beats_send_each_score_once(
                 running.append(start(f"worker-{n}", *celery, "worker", *options, "--hostname", f"{n}@%h"))
                 # kombu's folders do not bear two workers that make them at the same moment.
                 log = tmp_path / f"worker-{n}.log"
-                assert wait_until(lambda log=log: " ready." in log.read_text(), 60, running), tail(log)
+                assert wait_until(functools.partial(is_ready, log), 60, running), tail(log)
             manage("shell", "--verbosity", "0", "-c", NIGHT)
             for n in (1, 2):
                 running.append(start(f"beat-{n}", *celery, "beat", "--schedule", str(tmp_path / f"beat-{n}")))
@@ -180,6 +181,10 @@ def test_two_workers_and_two_beats_send_each_score_once(
     assert len(sent) == len(ACTIVITIES) * len(PEOPLE)
     held = Counter((cell.user_id, cell.comment) for course in sandbox.courses for cell in sandbox.gradebook(course))
     assert held == {(person, f"worth {n}"): len(ACTIVITIES) for n, person in enumerate(PEOPLE, start=1)}
+
+
+def is_ready(log: pathlib.Path) -> bool:
+    return " ready." in log.read_text()
 
 
 def of_platform(token: dict[str, Any], name: str) -> None:

@@ -382,3 +382,15 @@ def test_the_next_page_is_fetched_while_this_one_is_compared(lms: Lms, monkeypat
     passes.release_night("rosters")
     passes.work(the_context().platform_id, ["rosters"], "nightly")
     assert fetched_ahead == [True, True, True]
+
+
+def test_an_empty_roster_takes_nobody_off_a_small_course_and_the_run_says_why(lms: Lms) -> None:
+    """A list without even the teacher who launched is no roster, however few would leave."""
+    lms.launch("1001")
+    lms.launch("2001")
+    lms.sandbox.fail_next("/api/memberships", status=200, body={"members": []})
+    night("rosters")
+    assert Membership.objects.filter(status=Membership.Status.ACTIVE).count() == 2
+    run = SyncRun.objects.get()
+    assert run.counts["held"] == 2
+    assert "held until a person confirms" in run.error

@@ -142,7 +142,9 @@ class _Pass:
     def _room(self) -> int:
         """How many rows the next claim may take; 0 once the pass is full, or has taken its time."""
         left = settings.SCORES_PER_PASS - self.handled if self.lease.has_time else 0
-        return min(1 if self.lease.is_probing else self.lease.fits(_BATCH), left)
+        # The first claim is a small one: the callers begin at once, and more is claimed while they are busy.
+        size = _BATCH if self.handled else self._low_water()
+        return min(1 if self.lease.is_probing else self.lease.fits(size), left)
 
     def claim(self, size: int) -> list[Job]:
         """Take due rows under the lease; those that other transactions hold are passed over, not waited for."""
@@ -240,14 +242,15 @@ class _Pass:
         line_item = jobs[0].row.line_item
         error: exceptions.LtiError | None = None
         for key in keys:
-            if not key.is_healthy or key.pk in self.refused_keys:
-                continue  # since they were read
+            if key.pk in self.refused_keys:
+                continue  # since it was read
             try:
                 with connecting.using(key, self.lease.platform) as connection:
                     if not line_item.lti_id or line_item.gone_at:
                         self._find_line_item(connection, key, line_item, jobs)
             except (exceptions.Refused, exceptions.SealError):
-                continue  # noted by `using`; a sibling may do
+                self.refused_keys.add(key.pk)  # and marked by `using`; a sibling may do
+                continue
             except (exceptions.ApiError, DatabaseError, ValueError) as problem:
                 # One column that cannot be had, or stored, must not stop the others.
                 error = problem if isinstance(problem, exceptions.LtiError) else verdicts.Unusable(str(problem))

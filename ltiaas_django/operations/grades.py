@@ -309,22 +309,23 @@ def adopt_line_item(line_item: LineItem, lti_id: str, *, lease_token: UUID | Non
     """
     is_new, had_another = line_item.lti_id != lti_id, bool(line_item.lti_id)
     line_item.lti_id, line_item.gone_at = lti_id, None
-    LineItem.objects.filter(pk=line_item.pk).update(lti_id=lti_id, gone_at=None)
-    if is_new and had_another:
-        rows = OutgoingScore.objects.filter(line_item=line_item)
-        with transaction.atomic():
+    # At once: of a worker killed in between, the scores that the new one lacks would count as sent for ever.
+    with transaction.atomic():
+        LineItem.objects.filter(pk=line_item.pk).update(lti_id=lti_id, gone_at=None)
+        if is_new and had_another:
+            rows = OutgoingScore.objects.filter(line_item=line_item)
             sending = lock_free(rows.filter(state=State.SENDING))
             # In flight to the old one: a higher revision makes its outcome count as overtaken.
             sending.exclude(lease_token=lease_token).update(sent_revision=None, revision=F("revision") + 1)
             sending.filter(lease_token=lease_token).update(sent_revision=None)
-        # Nothing is known to have reached the new one, neither for sure nor perhaps.
-        wake(
-            rows.filter(sent_revision__isnull=False).exclude(state=State.SENDING),
-            sent_revision=None,
-            sending_revision=None,
-            unconfirmed="",
-            drift="",
-        )
+            # Nothing is known to have reached the new one, neither for sure nor perhaps.
+            wake(
+                rows.filter(sent_revision__isnull=False).exclude(state=State.SENDING),
+                sent_revision=None,
+                sending_revision=None,
+                unconfirmed="",
+                drift="",
+            )
 
 
 def wake(rows: QuerySet[OutgoingScore], **also: Any) -> int:

@@ -304,7 +304,9 @@ def _work_courses(lease: leases.Lease, kind: SyncRun.Kind, trigger: str, progres
         for context_id in ids:
             context = Context.objects.select_related("platform").get(pk=context_id)
             try:
-                counts.update(_read_roster(context, lease, run) if kind == Kind.ROSTERS else drift.check(context, lease))
+                counts.update(
+                    _read_roster(context, lease, run) if kind == Kind.ROSTERS else drift.check(context, lease)
+                )
                 lease.note_success()
             except exceptions.ConfigurationError:
                 raise

@@ -442,7 +442,7 @@ ROW = {"given": Decimal(5), "maximum": Decimal(10), "grading_progress": "FullyGr
         ({**ROW, "given": Decimal("8.123456")}, {"score": "81.2346", "maximum": 100}, True, ""),
         ({**ROW, "given": Decimal(0)}, {}, True, ""),  # Moodle's zero
         ({**ROW, "given": Decimal(0)}, None, False, ""),
-        ({**ROW, "given": None}, {}, False, ""),  # a cleared grade, or a 0 that Moodle hides: clearing it twice is harmless
+        ({**ROW, "given": None}, {}, False, ""),  # or a 0 that Moodle hides: clearing it twice is harmless
         ({**ROW, "given": None, "comment": "x"}, {"comment": "x"}, True, "score"),
         ({**ROW, "given": None}, {"score": 5, "maximum": 10}, False, ""),
         ({**ROW, "comment": "hi"}, {"score": 5, "maximum": 10}, True, "comment"),

@@ -66,6 +66,7 @@ SCORE = st.tuples(
 )
 """Activity, person, kind of score, and whether it has a comment."""
 A_FEW = st.lists(SCORE, min_size=1, max_size=3)
+WHILE = st.sampled_from([0.0, 90.0, 400.0, LONG])
 
 
 TROUBLE = st.sampled_from(list(TROUBLES)[:5]) | st.sampled_from(list(TROUBLES)[5:])  # doubt half of the time
@@ -126,7 +127,6 @@ class Outbox(RuleBasedStateMachine):
 
     # --- what a tool does ---
 
-    @rule(scores=A_FEW)
     def record(self, scores: list[tuple[str, str, str, bool]]) -> None:
         for activity, person, kind, has_comment in scores:
             number = next(self.numbers)
@@ -145,30 +145,16 @@ class Outbox(RuleBasedStateMachine):
 
     # --- what workers do ---
 
-    @rule(scores=A_FEW, trouble=TROUBLE, times=st.sampled_from([1, 1, 2, 12]))
-    def night_with_trouble(self, scores: Any, trouble: str, times: int) -> None:
+    @rule(scores=A_FEW, trouble=TROUBLE, times=st.sampled_from([1, 1, 2, 12]), seconds=WHILE)
+    def night_with_trouble(self, scores: Any, trouble: str, times: int, seconds: float) -> None:
         self.record(scores)
         self.lms.sandbox.fail_next(SCORES, **{"method": "POST", **TROUBLES[trouble]}, times=times)
         self.night()
         self.lms.sandbox.traffic._faults.clear()
+        self.later(seconds)
 
-    @rule(seconds=st.sampled_from([2.0, 90.0, 400.0, LONG]), launched=st.none() | st.sampled_from(ACTIVITIES))
-    def later(self, seconds: float, launched: str | None) -> None:
-        self.lms.sandbox.advance_clock(seconds)
-        if launched:
-            self.lms.launch("1001", launched)
-        self.tick_now()
-
-    def night(self) -> None:
-        passes.release_night("grades")
-        self.work()
-
-    def tick_now(self) -> None:
-        passes.tidy()
-        self.work()
-
-    @rule(scores=A_FEW, step=st.integers(5, 45), is_killed=st.booleans())
-    def worker_ends(self, scores: Any, step: int, is_killed: bool) -> None:
+    @rule(scores=A_FEW, step=st.integers(5, 45), is_killed=st.booleans(), seconds=WHILE)
+    def worker_ends(self, scores: Any, step: int, is_killed: bool, seconds: float) -> None:
         """Killed, or told to end, before any statement of its pass."""
         self.record(scores)
         passes.release_night("grades")
@@ -177,46 +163,56 @@ class Outbox(RuleBasedStateMachine):
                 self.work()
         except (Killed, KeyboardInterrupt):
             pass
-
-    @rule(
-        scores=A_FEW,
-        step=st.integers(0, 20),
-        what=st.sampled_from(["recorded", "fired twice", "launched", "refused", "column deleted"]),
-        newer=A_FEW,
-        activity=st.sampled_from(ACTIVITIES),
-    )
-    def meanwhile(self, scores: Any, step: int, what: str, newer: Any, activity: str) -> None:
-        """Something happens in the middle of a pass, between two of its transactions."""
-        self.record(scores)
-        passes.release_night("grades")
-        actions: dict[str, Callable[[], None]] = {"recorded": lambda: self.record(newer), "fired twice": self.tick_now}
-        with happens(step, actions.get(what, lambda: self.elsewhere(what, activity, "", ""))):
-            self.work()
+        self.later(seconds)
 
     @rule(
         scores=A_FEW,
         step=st.integers(3, 20),
-        newer=st.lists(SCORE, max_size=2),
+        what=st.sampled_from(["recorded", "fired twice", "launched", "refused", "column deleted", "overtaken"]),
+        newer=A_FEW,
+        activity=st.sampled_from(ACTIVITIES),
         trouble=st.none() | TROUBLE,
     )
-    def overtaken(self, scores: Any, step: int, newer: Any, trouble: str | None) -> None:
-        """Another worker's clock is ahead: it takes over while the first one still believes in its lease."""
-
-        def take_over() -> None:
-            self.lms.sandbox.advance_clock(400)
-            self.record(newer)
-            self.night()
-
+    def meanwhile(self, scores: Any, step: int, what: str, newer: Any, activity: str, trouble: str | None) -> None:
+        """Something happens in the middle of a pass, between two of its transactions."""
+        actions: dict[str, Callable[[], None]] = {
+            "recorded": lambda: self.record(newer),
+            "fired twice": lambda: self.later(0),
+            "overtaken": lambda: self.take_over(newer),
+        }
         self.record(scores)
         if trouble:
             self.lms.sandbox.fail_next(SCORES, **{"method": "POST", **TROUBLES[trouble]})
         passes.release_night("grades")
-        with happens(step, take_over):
+        with happens(step, actions.get(what, lambda: self.elsewhere(what, activity, "", ""))):
             self.work()
         self.lms.sandbox.traffic._faults.clear()
-        self.late = len(self.stored)
-        for comment in self.allowed:
-            self.allowed[comment] += 2  # by the late one, and to undo what it has done
+        if what == "overtaken":
+            self.late = len(self.stored)
+            for comment in self.allowed:
+                self.allowed[comment] += 2  # by the late one, and to undo what it has done
+
+    def take_over(self, newer: Any) -> None:
+        """Another worker's clock is ahead: the first one still believes in its lease."""
+        self.lms.sandbox.advance_clock(400)
+        self.record(newer)
+        self.night()
+
+    @rule(seconds=WHILE, launched=st.none() | st.sampled_from(ACTIVITIES))
+    def time_passes(self, seconds: float, launched: str | None) -> None:
+        if launched:
+            self.lms.launch("1001", launched)
+        self.later(seconds)
+
+    def night(self) -> None:
+        passes.release_night("grades")
+        self.work()
+
+    def later(self, seconds: float) -> None:
+        """The tick, a while later."""
+        self.lms.sandbox.advance_clock(seconds)
+        passes.tidy()
+        self.work()
 
     def work(self) -> None:
         for platform_id in passes.due_platforms(["grades"]):
@@ -310,8 +306,7 @@ class Outbox(RuleBasedStateMachine):
             parked = OutgoingScore.objects.filter(state=State.PARKED)
             outbox.resend(parked.exclude(grading_progress=GradingProgress.PENDING).values_list("pk", flat=True))
             self.night()
-            self.lms.sandbox.advance_clock(LONG)
-            self.tick_now()
+            self.later(LONG)
             if not OutgoingScore.objects.open().exclude(state=State.PARKED).exists():
                 break
         self.what_is_called_sent_is_in_the_gradebook()
@@ -388,11 +383,9 @@ def stored(monkeypatch: pytest.MonkeyPatch) -> list[Stored]:
     return taken
 
 
-@pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("size", ["normal", pytest.param("large", marks=pytest.mark.full)])
-def test_any_interleaving_ends_in_the_newest_value_delivered(
-    transactional_db: None, lms: Lms, stored: list[Stored], monkeypatch: pytest.MonkeyPatch, size: str
-) -> None:
+@pytest.fixture
+def made_up_time(lms: Lms, stored: list[Stored], monkeypatch: pytest.MonkeyPatch) -> Lms:
+    """One clock for the tool and the LMS, which also refuses two scores in a second."""
     result_json = services._result_json
 
     def tell(cell: Cell) -> dict[str, Any]:
@@ -405,12 +398,37 @@ def test_any_interleaving_ends_in_the_newest_value_delivered(
     lms.sandbox.refuse_same_second = True
     monkeypatch.setattr(timezone, "now", lms.sandbox.clock.now)
     monkeypatch.setattr(time, "sleep", lms.sandbox.advance_clock)
+    return lms
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("size", ["normal", pytest.param("large", marks=pytest.mark.full)])
+def test_any_interleaving_ends_in_the_newest_value_delivered(
+    transactional_db: None, made_up_time: Lms, stored: list[Stored], size: str
+) -> None:
     usual = hypothesis.settings()
-    examples = max(10, usual.max_examples // 8) if size == "normal" else 200
+    examples = max(20, usual.max_examples // 5) if size == "normal" else 200
     run_state_machine_as_test(
-        lambda: Outbox(lms, stored),
+        lambda: Outbox(made_up_time, stored),
         # The normal run is the same each time; the long one looks elsewhere each time.
         settings=hypothesis.settings(
             usual, max_examples=examples, stateful_step_count=40, derandomize=size == "normal", database=None
         ),
     )
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_killed_before_any_statement_loses_nothing(
+    transactional_db: None, made_up_time: Lms, stored: list[Stored]
+) -> None:
+    """Of a pass that gets no answer to one score, finds a column gone, makes it anew and sends what was in it again."""
+    for step in range(5, 55):
+        outbox_of = Outbox(made_up_time, stored)
+        outbox_of.meet(1, "all")
+        outbox_of.record([("quiz-1", "2001", "points", True), ("quiz-2", "2001", "points", True)])
+        outbox_of.night()
+        outbox_of.elsewhere("column deleted", "quiz-1", "", "")
+        made_up_time.sandbox.fail_next(SCORES, method="POST", **TROUBLES["the answer is lost"])
+        outbox_of.worker_ends([("quiz-2", "2002", "points", True), ("quiz-1", "2002", "points", True)], step, True, 0.0)
+        outbox_of.nothing_is_doubled_or_wiped()
+        outbox_of.teardown()

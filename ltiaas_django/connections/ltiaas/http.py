@@ -27,7 +27,6 @@ from ltiaas_django.connections.ltiaas.auth import Auth
 logger = logging.getLogger(__name__)
 
 MAX_BODY: Final = 32 * 2**20  # a roster page of 100,000 people is about 25 MB
-_CHUNK: Final = 256 * 2**10
 _RETRY_BASE: Final = 0.25
 _LONGEST_WAIT: Final = 5.0  # a longer Retry-After is the caller's to plan for
 
@@ -229,14 +228,11 @@ def _exchange(endpoint: Endpoint, auth: Auth, request: _Request, until: float) -
     call = transport.Call(until=until, connect_timeout=endpoint.connect_timeout)
     try:
         with transport.bind(call):
-            pool = transport.pool_for(endpoint.url)
-            response = pool.exchange(request.method, request.url, _headers(request, auth), request.body, call)
-            body = _read_body(response)
+            pool, headers = transport.pool_for(endpoint.url), _headers(request, auth)
+            status, said, body = pool.exchange(request.method, request.url, headers, request.body, call, MAX_BODY)
             if body is None:
-                return exceptions.InvalidResponse(
-                    request.asked, f"more than {MAX_BODY} bytes", status_code=response.status
-                )
-            return _Answer(response.status, response.headers, body)
+                return exceptions.InvalidResponse(request.asked, f"more than {MAX_BODY} bytes", status_code=status)
+            return _Answer(status, said, body)
     except _FAILURES as e:
         kind = exceptions.OutcomeUnknown if call.is_sent else exceptions.Unreachable
         return kind(request.asked, auth.hide(_describe(e)), origin="network")
@@ -253,22 +249,6 @@ def _headers(request: _Request, auth: Auth) -> dict[str, str]:
         headers["Content-Type"] = "application/json"
         headers["Content-Length"] = str(len(request.body))
     return headers
-
-
-def _read_body(raw: urllib3.BaseHTTPResponse) -> bytes | None:
-    """The whole body, unpacked; None if it is too large. Only a connection that was read to the end is used again."""
-    body = bytearray()
-    is_whole = False
-    try:
-        while chunk := raw.read(_CHUNK, decode_content=True):
-            body += chunk
-            if len(body) > MAX_BODY:
-                return None
-        is_whole = True
-        return bytes(body)
-    finally:
-        if not is_whole:
-            raw.close()
 
 
 def _describe(error: BaseException) -> str:

@@ -18,7 +18,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -28,6 +28,7 @@ import urllib3
 import urllib3.util.connection
 
 POOL_SIZE: Final = 64  # the interpreter lock gains nothing from more threads
+_CHUNK: Final = 256 * 2**10
 
 
 @dataclasses.dataclass(slots=True)
@@ -124,7 +125,9 @@ class _DeadlineMixin:
             return
         if self.sock is None:
             self.connect()
-        _call.get().is_sent = True
+        call = _call.get()
+        self.sock.settimeout(call.remaining())
+        call.is_sent = True
         super().send(piece)  # type: ignore[misc]
 
 
@@ -239,32 +242,53 @@ class Pool:
         else:
             manager = urllib3.PoolManager(**options)
         manager.pool_classes_by_scheme = _POOL_CLASSES
+        self._manager = manager
         self._connections = manager.connection_from_url(url)
         # A proxy for plain http is told the whole address; everybody else gets what comes behind the host.
         parts = urlsplit(url)
-        self._left_out = 0 if proxy and parts.scheme == "http" else len(f"{parts.scheme}://{parts.netloc}")
-        self._manager = manager
+        is_told_all = bool(proxy) and parts.scheme == "http"
+        self._left_out = 0 if is_told_all else len(f"{parts.scheme}://{parts.netloc}")
+        self._more_headers = options["proxy_headers"] if is_told_all else {}
+        self._tunnels = bool(proxy) and parts.scheme == "https"
 
     def exchange(
-        self, method: str, url: str, headers: dict[str, str], body: bytes | None, call: Call
-    ) -> urllib3.BaseHTTPResponse:
-        """Send and read status and headers; the body is the caller's to read, under the same `bind`."""
-        left = call.remaining()
-        return self._connections.urlopen(
-            method,
-            url[self._left_out :],
-            body=body,
-            headers=headers,
-            retries=False,
-            redirect=False,
-            assert_same_host=False,
-            timeout=urllib3.Timeout(connect=min(call.connect_timeout, left), total=left),
-            preload_content=False,
-        )
+        self, method: str, url: str, headers: dict[str, str], body: bytes | None, call: Call, max_body: int
+    ) -> tuple[int, Mapping[str, str], bytes | None]:
+        """Send one request and read the whole answer: status, headers, and the body unpacked, None if it is too large.
+
+        To be called under `bind(call)`. Nothing is repeated here, and a connection serves again only after a whole
+        answer. It works as urllib3's `urlopen` does, without its second encoding of the address.
+        """
+        pool = self._connections
+        connection: Any = pool._get_conn()  # one that the other side has closed meanwhile is replaced
+        is_whole = False
+        try:
+            if self._tunnels and connection.is_closed:
+                pool._prepare_proxy(connection)
+            connection.request(
+                method, url[self._left_out :], body, {**headers, **self._more_headers}, preload_content=False
+            )
+            response = connection.getresponse()
+            content = _read(response, max_body)
+            is_whole = content is not None
+            return response.status, response.headers, content
+        finally:
+            if not is_whole:
+                connection.close()
+            pool._put_conn(connection)
 
     def close(self) -> None:
         """Close the idle connections."""
         self._manager.clear()
+
+
+def _read(response: urllib3.BaseHTTPResponse, max_body: int) -> bytes | None:
+    body = bytearray()
+    while chunk := response.read(_CHUNK, decode_content=True):
+        body += chunk
+        if len(body) > max_body:
+            return None
+    return bytes(body)
 
 
 def _proxy_headers(proxy: str) -> dict[str, str]:

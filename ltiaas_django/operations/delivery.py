@@ -142,9 +142,7 @@ class _Pass:
     def _room(self) -> int:
         """How many rows the next claim may take; 0 once the pass is full, or has taken its time."""
         left = settings.SCORES_PER_PASS - self.handled if self.lease.has_time else 0
-        # The first claim is a small one: the callers begin at once, and more is claimed while they are busy.
-        size = _BATCH if self.handled else self._low_water()
-        return min(1 if self.lease.is_probing else self.lease.fits(size), left)
+        return min(1 if self.lease.is_probing else self.lease.fits(_BATCH), left)
 
     def claim(self, size: int) -> list[Job]:
         """Take due rows under the lease; those that other transactions hold are passed over, not waited for."""

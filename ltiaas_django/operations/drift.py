@@ -165,6 +165,8 @@ def _drift(row: OutgoingScore, is_gone: bool, result: data.Result | None) -> str
         return Drift.COLUMN_GONE if row.given is not None else ""
     if result is None:
         return Drift.MISSING if row.given is not None else ""
+    if row.given is None:
+        return "" if result.score is None else Drift.OVERRIDDEN
     # Who names no maximum may mean that of the score, that of the column, or the specification's default of 1.
     maxima = [result.maximum] if result.maximum else [row.maximum, row.line_item.score_maximum, Decimal(1)]
     agrees = any(

@@ -244,10 +244,10 @@ def reap(platform_id: int | None = None) -> int:
     lost = OutgoingScore.objects.filter(state=State.SENDING, lease_until__lt=timezone.now())
     if platform_id is not None:
         lost &= of_platform(platform_id)
+    if not lost.exists():
+        return 0
     with transaction.atomic():
         rows = list(skip_locked(lost).values_list("pk", "sending_revision")[:_REAPED])
-        if not rows:
-            return 0
         _attempts((pk, revision or 0, ScoreAttempt.Outcome.UNKNOWN, "worker_lost", "") for pk, revision in rows)
         return OutgoingScore.objects.filter(pk__in=[pk for pk, _revision in rows]).update(
             state=State.UNKNOWN, lease_token=None, lease_until=None, due_at=timezone.now()

@@ -20,7 +20,7 @@ SCORES = 1000
 ACTIVITIES = ("quiz-1", "quiz-2", "lab-1", "survey-1")
 
 A_SYNC = 120
-"""For 1,000 scores of four line items: six statements for each 200 that are claimed, four for each 50 outcomes that are
+"""For 1,000 scores of four line items: six statements for each 200 that are claimed, four for each 50 (or more) that are
 written down, and ten for the pass itself, whatever its size."""
 A_SECOND = 4
 """Outcomes are written down once a second, too, however few: a slow machine needs more statements."""

@@ -525,8 +525,8 @@ BREAKS = [
         must="13",
         title="an open breaker lets one probe through",
         path="ltiaas_django/operations/delivery.py",
-        old="min(1 if self.lease.is_probing else self.lease.fits(size), left)",
-        new="min(self.lease.fits(size), left)",
+        old="min(1 if self.lease.is_probing else self.lease.fits(_BATCH), left)",
+        new="min(self.lease.fits(_BATCH), left)",
         test="tests/operations/test_policies.py"
         "::test_a_storm_opens_the_breaker_and_the_next_pass_begins_with_one_probe",
     ),

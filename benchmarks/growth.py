@@ -65,7 +65,7 @@ def _tick() -> None:
 
 
 def _work_all() -> None:
-    def visit(platform_id: int, stop: threading.Event) -> None:
+    def visit(platform_id: int, stop: threading.Event) -> bool:
         raise AssertionError(f"Something is due on platform {platform_id}.")
 
     passes.work_all(KINDS, visit, parallel=16)

@@ -51,8 +51,8 @@ def redis_url() -> str:
 def ours(platforms: int, scores: int, profile: bool = False) -> Measured:
     """Work the platforms off in this process, as `ltiaas_sync` does."""
 
-    def work(platform_id: int, stop: threading.Event) -> None:
-        passes.work(platform_id, ["grades"], "command", stop=stop)
+    def work(platform_id: int, stop: threading.Event) -> bool:
+        return bool(passes.work(platform_id, ["grades"], "command", stop=stop))
 
     _record(platforms, scores)
     passes.release_night("grades")

@@ -5,7 +5,7 @@ Any message may be lost or come twice: what is due is in the database, and a pla
 
 from __future__ import annotations
 
-import threading
+import mmap
 from typing import Any
 
 from celery import shared_task
@@ -17,7 +17,21 @@ from ltiaas_django.operations import leases, passes, waking
 
 _ALL = [kind.value for kind in SyncRun.Kind]
 
-_shutting_down = threading.Event()
+
+class _Flag:
+    """One for the worker and all processes that it has forked; without a lock that one of them could die with."""
+
+    def __init__(self) -> None:
+        self._shared = mmap.mmap(-1, 1)
+
+    def set(self) -> None:
+        self._shared[0] = 1
+
+    def is_set(self) -> bool:
+        return self._shared[0] == 1
+
+
+_shutting_down = _Flag()
 
 
 @worker_shutting_down.connect
@@ -34,8 +48,8 @@ def work(self: Any, platform_id: int, kinds: list[str], trigger: str) -> None:
     While another worker owns the platform this one comes back a little later; after that the tick looks after it.
     """
     runs = passes.work(platform_id, kinds, trigger, stop=_shutting_down)
-    came_on = any(sum(run.counts.values()) for run in runs)  # else it would go round and round
-    if came_on and not _shutting_down.is_set() and passes.due_platforms(kinds, platform_id):
+    # Only after a pass that got something done: else it would go round and round.
+    if any(map(passes.came_on, runs)) and not _shutting_down.is_set() and passes.due_platforms(kinds, platform_id):
         waking.wake(platform_id, kinds, trigger)
     if not runs and leases.is_owned(platform_id) and self.request.retries < self.max_retries:
         raise self.retry(countdown=5)

@@ -49,6 +49,8 @@ class LineItem(models.Model):
     lti_id = models.CharField(_("LMS id"), max_length=2000, blank=True)
     gone_at = models.DateTimeField(_("gone"), null=True, blank=True, editable=False)
     """When the LMS said that it no longer has it; it is then looked for again, or created."""
+    renewed_at = models.DateTimeField(null=True, blank=True, editable=False)
+    """When another column took its place lately: what was sent before does not count, whoever held the row then."""
     label = models.CharField(_("label"), max_length=255, blank=True)
     score_maximum = models.DecimalField(
         _("maximum"), max_digits=AMOUNT_DIGITS, decimal_places=AMOUNT_PLACES, null=True, blank=True
@@ -71,6 +73,9 @@ class LineItem(models.Model):
             models.CheckConstraint(
                 condition=Q(score_maximum__isnull=True) | Q(score_maximum__gt=0), name="ltiaas_line_item_maximum"
             ),
+        ]
+        indexes = [
+            models.Index(fields=["renewed_at"], name="ltiaas_line_item_renewed", condition=Q(renewed_at__isnull=False)),
         ]
 
     def __str__(self) -> str:

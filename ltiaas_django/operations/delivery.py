@@ -21,18 +21,18 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from datetime import timedelta
 
 from django.db import DatabaseError, transaction
-from django.db.models import Case, F, Q, When
+from django.db.models import Case, Exists, F, OuterRef, Q, When
 from django.utils import timezone
 
 from ltiaas_django import data, exceptions
 from ltiaas_django.conf import settings
 from ltiaas_django.connections.base import ServiceConnection
-from ltiaas_django.models import LineItem, OutgoingScore, ServiceKey
+from ltiaas_django.models import LineItem, Membership, OutgoingScore, ServiceKey
 from ltiaas_django.models.grades import lock_free, skip_locked
 from ltiaas_django.operations import connecting, grades, leases, line_items, outcomes, verdicts
 from ltiaas_django.operations.outcomes import Job, Outcome
@@ -44,6 +44,12 @@ _BATCH = 200  # rows claimed at once: few enough to be sent well within a lease,
 _CLAIMED = (  # the columns that are needed of a row on its way
     *("line_item_id", "lti_user__lti_id", "given", "maximum", "activity_progress", "grading_progress", "comment"),
     *("extra", "recorded_at", "revision", "sending_revision", "sent_revision", "cleared"),
+)
+_learns = Membership.objects.filter(
+    context=OuterRef("line_item__context"),
+    lti_user=OuterRef("lti_user"),
+    is_learner=True,
+    status=Membership.Status.ACTIVE,
 )
 _SPACING = grades.SPACING
 _PATIENCE = 2.5  # seconds that a pass waits for rows which are due that soon, instead of leaving them to the tick
@@ -76,11 +82,13 @@ class _Pass:
         self.crash: BaseException | None = None
         self.refused_keys: set[int] = set()
         self.accepted_in: set[int] = set()
-        self.refused_in: Counter[int] = Counter()
+        self.refused_in: Counter[int] = Counter()  # learners, by course
 
     def run(self) -> None:
         with self.callers():
             self._drive()
+        if self.crash is not None:
+            raise self.crash
         connecting.note_use(self.used_keys)
         if self.writer.misconfigured is not None:
             raise self.writer.misconfigured
@@ -89,14 +97,16 @@ class _Pass:
     def callers(self) -> Iterator[None]:
         """Threads that make calls during the block; at its end all is recorded or released, whatever ended it."""
         with ThreadPoolExecutor(self.lease.parallel_calls, thread_name_prefix="ltiaas") as threads:
-            callers = [threads.submit(self._make_calls) for _ in range(self.lease.parallel_calls)]
+            callers: list[Future[None]] = []
             try:
+                callers += (threads.submit(self._make_calls) for _ in range(self.lease.parallel_calls))
                 yield
             except BaseException:  # Ctrl-C, or the database has gone
+                leases.reconnect()
                 self.lease.is_over = True  # nothing more may go out for rows that are about to be released
                 raise
             finally:
-                for _ in callers:
+                for _ in range(self.lease.parallel_calls):
                     self.calls.put(None)
                 wait(callers)  # what is on the wire is waited for
                 try:
@@ -120,7 +130,7 @@ class _Pass:
                 self.collect()
             elif is_exhausted:
                 self.writer.flush()
-                if not self._room() or not self._wait_for_more():
+                if not self._room() or not (outcomes.reap(self.lease.platform.pk) or self._wait_for_more()):
                     return
                 is_exhausted, settled_before = False, -1
 
@@ -135,7 +145,7 @@ class _Pass:
 
     def _low_water(self) -> int:
         """How few open jobs there may be before more are claimed: enough for all callers during a claim."""
-        return 1 if self.lease.is_probing else max(32, 8 * self.lease.parallel_calls)
+        return 1 if self.lease.is_probing else self.lease.fits(max(32, 8 * self.lease.parallel_calls))
 
     # --- claiming ---
 
@@ -151,6 +161,7 @@ class _Pass:
             due = outcomes.of_platform(self.lease.platform.pk).due().sendable()
             due = due.filter(Q(attempted_at=None) | Q(attempted_at__lte=now - _SPACING))
             due = due.order_by(F("attempted_at").asc(nulls_first=True), "due_at", "pk")
+            due = due.annotate(learns=Exists(_learns))
             rows = list(skip_locked(due).select_related("lti_user").only(*_CLAIMED)[:size])
             OutgoingScore.objects.filter(pk__in=[row.pk for row in rows]).update(
                 state=State.SENDING,
@@ -166,7 +177,7 @@ class _Pass:
         by_id = columns.in_bulk({row.line_item_id for row in rows})
         for row in rows:
             row.line_item = by_id[row.line_item_id]
-        return [Job(row, now, began, row.sending_revision) for row in rows]
+        return [Job(row, now, began, row.learns, row.sending_revision) for row in rows]  # type: ignore[attr-defined]
 
     def _wait_for_more(self) -> bool:
         """Whether something is due in a moment (overtaken, or spaced from its last attempt); waits for it."""
@@ -215,6 +226,8 @@ class _Pass:
         contexts = {group[0].row.line_item.context_id for group in by_line_item.values()}
         keys = connecting.keys_by_context(contexts, "grades") if contexts else {}
         for group in by_line_item.values():
+            self._settle_reports()  # a column may take long to find: what comes back meanwhile is written down
+            self.writer.flush_if_due()
             if not self.lease.renew():
                 return
             line_item = group[0].row.line_item
@@ -245,6 +258,9 @@ class _Pass:
             try:
                 with connecting.using(key, self.lease.platform) as connection:
                     if not line_item.lti_id or line_item.gone_at:
+                        self.lease.wait_turn()
+                        if not self.lease.allows_call(jobs[0].claimed_at):
+                            return self._release(jobs)  # not their fault, nor the LMS's
                         self._find_line_item(connection, key, line_item, jobs)
             except (exceptions.Refused, exceptions.SealError):
                 self.refused_keys.add(key.pk)  # and marked by `using`; a sibling may do
@@ -271,12 +287,9 @@ class _Pass:
     def _find_line_item(
         self, connection: ServiceConnection, key: ServiceKey, line_item: LineItem, jobs: list[Job]
     ) -> None:
-        self.lease.wait_turn()
-        if not self.lease.allows_call(jobs[0].claimed_at):
-            raise exceptions.Unreachable("GET line items", "the lease ends", origin="network")
         is_own = key.resource_link_id is not None and key.resource_link_id == line_item.resource_link_id
-        maximum, token = jobs[0].row.maximum, self.lease.token
-        line_items.find_or_create(connection, line_item, maximum, key_is_own=is_own, lease_token=token)
+        maximum, token, unsent = jobs[0].row.maximum, self.lease.token, [job.row.pk for job in jobs]
+        line_items.find_or_create(connection, line_item, maximum, key_is_own=is_own, lease_token=token, unsent=unsent)
 
     # --- calling: all of this runs in the callers' threads, and touches no row of the database ---
 
@@ -300,29 +313,50 @@ class _Pass:
         """Settle unknown outcomes of one line item by one read of the gradebook; what turns out unsent is sent."""
         try:
             results = self._read_results(jobs, connection)
+        except exceptions.Refused as error:
+            if _is_for_reading_only(error):
+                return self._go_on_unread(jobs, connection, error)
+            return self._report_all(jobs, error)
         except exceptions.LtiError as error:
-            for job in jobs:
-                self._report(job, Outcome(job, error=error))
-            return
+            return self._report_all(jobs, error)
         for job in jobs if results is not None else []:
             stored, unconfirmed = verdicts.compare(job.row, (results or {}).get(job.row.lti_user.lti_id))
             job.earlier = None
-            if stored:
+            if stored:  # a send that came through; that reading works says nothing of sending
+                self.lease.note_success()
                 self._report(job, Outcome(job, accepted=True, unconfirmed=unconfirmed))
             else:
                 self.calls.put(functools.partial(self._send, job, connection))
         for job in jobs if results is None else []:
             self._report(job, None)
 
+    def _report_all(self, jobs: list[Job], error: exceptions.LtiError) -> None:
+        for job in jobs:
+            self._report(job, Outcome(job, error=error))
+
+    def _go_on_unread(self, jobs: list[Job], connection: ServiceConnection, error: exceptions.LtiError) -> None:
+        """The key may not read results: a bare value is sent again, which does no harm; the rest waits for a person."""
+        for job in jobs:
+            if job.row.comment or job.row.extra:
+                self._report(job, Outcome(job, error=verdicts.Unreadable(str(error))))
+            else:
+                job.earlier = None
+                self.calls.put(functools.partial(self._send, job, connection))
+
     def _read_results(self, jobs: list[Job], connection: ServiceConnection) -> dict[str, data.Result] | None:
         """By LMS user id, for one person only where one is asked about; None if it may not be asked any more."""
         job = jobs[0]
+        if not self._may_call(job):
+            return None
         self.lease.wait_turn()
         if not self._may_call(job):
             return None
-        user_id = job.row.lti_user.lti_id if len(jobs) == 1 else ""
+        column, user_id = job.row.line_item, job.row.lti_user.lti_id if len(jobs) == 1 else ""
         try:
-            return {one.user_id: one for one in connection.results(job.row.line_item.lti_id, user_id=user_id)}
+            results = {one.user_id: one for one in connection.results(column.lti_id, user_id=user_id)}
+            if column.score_maximum is None and any(one.score and not one.maximum for one in results.values()):
+                column.score_maximum = connection.line_item(column.lti_id).score_maximum  # what bare values are out of
+            return results
         except exceptions.LtiError as error:
             self._note_at_once(job, error)
             raise
@@ -330,6 +364,8 @@ class _Pass:
     def _send(self, job: Job, connection: ServiceConnection) -> None:
         """Send one score, and report what came of it."""
         context_id = job.row.line_item.context_id
+        if not self._may_call(job):
+            return self._report(job, None)
         self.lease.wait_turn()
         if not self._may_call(job):
             return self._report(job, None)
@@ -354,9 +390,9 @@ class _Pass:
 
     def _note_at_once(self, job: Job, error: exceptions.LtiError) -> None:
         """What the other threads must know here and now, before it is written down: no key or LMS is hammered."""
-        if isinstance(error, exceptions.Refused) and job.key is not None:
+        if isinstance(error, exceptions.Refused) and job.key is not None and not _is_for_reading_only(error):
             self.refused_keys.add(job.key.pk)
-        if isinstance(error, exceptions.PersonNotGradable):
+        if isinstance(error, exceptions.PersonNotGradable) and job.learns:
             self.refused_in[job.row.line_item.context_id] += 1
         if isinstance(error, exceptions.Throttled):
             self.lease.is_over = True
@@ -389,6 +425,11 @@ class _Pass:
             leases.pause(self.lease, error.retry_after or verdicts.THROTTLE_REST, str(error))
         elif error is not None and self.lease.is_storm:
             leases.rest(self.lease, str(error))
+
+
+def _is_for_reading_only(error: exceptions.Refused) -> bool:
+    """Whether the LMS only keeps its results from us: scores may still be sent."""
+    return error.asked == "GET results" and error.status_code != 401
 
 
 def score_of(row: OutgoingScore) -> data.Score:

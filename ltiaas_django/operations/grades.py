@@ -13,7 +13,7 @@ from uuid import UUID
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
-from django.db.models import Case, F, QuerySet, Value, When
+from django.db.models import Case, F, Q, QuerySet, Value, When
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -33,6 +33,7 @@ SPACING = timedelta(seconds=1.1)
 COURSE_NOT_GRADABLE = "course_not_gradable"
 """The error code of scores that the LMS would take for nobody in the course; they wait for the night, or longer."""
 
+_A_DAY = timedelta(days=1)
 _CHUNK = 500  # rows per statement: far below every parameter limit, and no lock is held for long
 _STEP = Decimal(1).scaleb(-AMOUNT_PLACES)
 _VALUES = ("given", "maximum", "activity_progress", "grading_progress", "comment", "extra")
@@ -301,11 +302,13 @@ def _announce(platform_ids: Iterable[int]) -> None:
 # --- what an operator or a sync changes about the outbox --------------------------------------------------------------
 
 
-def adopt_line_item(line_item: LineItem, lti_id: str, *, lease_token: UUID | None = None) -> None:
+def adopt_line_item(
+    line_item: LineItem, lti_id: str, *, lease_token: UUID | None = None, unsent: Sequence[int] = ()
+) -> None:
     """The line item is this one in the LMS from now on. A new one behind the same activity has no grades yet.
 
-    What was sent to an earlier one does not count any more: those scores are due again. Rows that are claimed under
-    `lease_token` have not been sent yet, and will go to the new one.
+    What was sent to an earlier one does not count any more: those scores are due again. Those of
+    `unsent` that are claimed under `lease_token` have not been sent yet, and will go to the new one.
     """
     is_new, had_another = line_item.lti_id != lti_id, bool(line_item.lti_id)
     line_item.lti_id, line_item.gone_at = lti_id, None
@@ -313,19 +316,33 @@ def adopt_line_item(line_item: LineItem, lti_id: str, *, lease_token: UUID | Non
     with transaction.atomic():
         LineItem.objects.filter(pk=line_item.pk).update(lti_id=lti_id, gone_at=None)
         if is_new and had_another:
+            LineItem.objects.filter(pk=line_item.pk).update(renewed_at=timezone.now())
             rows = OutgoingScore.objects.filter(line_item=line_item)
             sending = lock_free(rows.filter(state=State.SENDING))
             # In flight to the old one: a higher revision makes its outcome count as overtaken.
-            sending.exclude(lease_token=lease_token).update(sent_revision=None, revision=F("revision") + 1)
-            sending.filter(lease_token=lease_token).update(sent_revision=None)
-            # Nothing is known to have reached the new one, neither for sure nor perhaps.
-            wake(
-                rows.filter(sent_revision__isnull=False).exclude(state=State.SENDING),
-                sent_revision=None,
-                sending_revision=None,
-                unconfirmed="",
-                drift="",
-            )
+            mine = Q(lease_token=lease_token, pk__in=unsent)
+            sending.exclude(mine).update(sent_revision=None, revision=F("revision") + 1)
+            sending.filter(mine).update(sent_revision=None)
+            _count_as_unsent(rows)
+
+
+def _count_as_unsent(rows: QuerySet[OutgoingScore]) -> int:
+    """Nothing is known to have reached the present column, neither for sure nor perhaps."""
+    return wake(
+        rows.filter(sent_revision__isnull=False).exclude(state=State.SENDING),
+        sent_revision=None,
+        sending_revision=None,
+        unconfirmed="",
+        drift="",
+    )
+
+
+def wake_sent_to_former_columns() -> int:
+    """Scores that a tool's transaction held while their column was replaced, and that still count as sent."""
+    sent = OutgoingScore.objects.filter(state=State.SENT, line_item__renewed_at__isnull=False)
+    woken = _count_as_unsent(sent.filter(sent_at__lt=F("line_item__renewed_at")))
+    LineItem.objects.filter(renewed_at__lt=timezone.now() - _A_DAY).update(renewed_at=None)
+    return woken
 
 
 def wake(rows: QuerySet[OutgoingScore], **also: Any) -> int:
@@ -385,8 +402,9 @@ def resend_all(context: Context) -> tuple[int, int]:
     Returns how many are due, and how many were left out. Whoever means to overwrite those chooses them (`resend`).
     """
     rows = OutgoingScore.objects.filter(line_item__context=context)
-    overridden = rows.filter(state=State.SENT, drift=OutgoingScore.Drift.OVERRIDDEN)
-    left_out = set(overridden.values_list("pk", flat=True))
+    # A clear that was sent is left out as well: it would take away whatever a teacher has given since.
+    overridden = Q(drift=OutgoingScore.Drift.OVERRIDDEN) | Q(given=None)
+    left_out = set(rows.filter(overridden, state=State.SENT).values_list("pk", flat=True))
     ids = [pk for pk in rows.order_by("pk").values_list("pk", flat=True) if pk not in left_out]
     return sum(resend(ids[start : start + _CHUNK]) for start in range(0, len(ids), _CHUNK)), len(left_out)
 

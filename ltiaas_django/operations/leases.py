@@ -14,8 +14,10 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Protocol
 
+from django.db import connection
 from django.db.models import Q
 from django.utils import timezone
 
@@ -28,16 +30,25 @@ _REST = 300.0  # seconds
 _LONGEST_REST = 3600.0
 
 
+class Stop(Protocol):
+    """Asked whether somebody wants this process to end; a `threading.Event` will do."""
+
+    def is_set(self) -> bool: ...
+
+
 class Lease:
     """A platform that this worker owns. Thread-safe where sending threads use it."""
 
-    def __init__(self, platform: Platform, token: uuid.UUID, began: float, stop: threading.Event | None = None) -> None:
+    def __init__(self, platform: Platform, token: uuid.UUID, began: float, stop: Stop | None = None) -> None:
         self.platform = platform
         self.token = token
         self.parallel_calls = platform.parallel_calls or settings.PARALLEL_CALLS
         self.length = settings.LEASE
         self.is_over = False
+        self.is_storm = False
+        """The breaker has opened, or stayed open, in this pass."""
         self.failures_in_a_row = platform.failures_in_a_row
+        self.paused_until: datetime | None = None
         self._stop = stop
         self._deadline_of_call = settings.CALL_DEADLINE
         self._began = began
@@ -82,18 +93,16 @@ class Lease:
         """Whether the breaker is open: one call at a time, until one works."""
         return self.failures_in_a_row >= STORM
 
-    @property
-    def is_storm(self) -> bool:
-        """Whether the breaker has opened, or stayed open, in this pass."""
-        return self.is_probing and self.is_over
-
     def note_failure(self, error: exceptions.LtiError) -> None:
         """Count failures of the network, LTIAAS or the LMS (and not of single people); a storm ends the pass."""
         if isinstance(error, exceptions.Unreachable | exceptions.OutcomeUnknown | exceptions.ServerError):
             with self._lock:
                 if not self.is_storm:  # what was on the wire when the breaker opened says nothing new
                     self.failures_in_a_row += 1
-                    self.is_over = self.is_over or self.is_probing
+                    if self.is_probing:
+                        self.is_storm = self.is_over = True
+        elif isinstance(error, exceptions.ApiError) and error.origin == "lms":
+            self.note_success()  # the LMS answers, whatever it says of this score
 
     def note_success(self) -> None:
         """A call came through: whatever failed before was no storm."""
@@ -116,7 +125,7 @@ class Lease:
 
 
 @contextmanager
-def own(platform_id: int, stop: threading.Event | None = None) -> Iterator[Lease | None]:
+def own(platform_id: int, stop: Stop | None = None) -> Iterator[Lease | None]:
     """Own the platform during the block, or get None: another worker does, it is paused, stopped, or gone.
 
     `stop`: once it is set, the lease lets nothing more be begun.
@@ -139,6 +148,9 @@ def own(platform_id: int, stop: threading.Event | None = None) -> Iterator[Lease
     try:
         lease = Lease(Platform.objects.get(pk=platform_id), token, began, stop)
         yield lease
+    except BaseException:
+        reconnect()
+        raise
     finally:
         _release(platform_id, token, lease)
 
@@ -146,6 +158,12 @@ def own(platform_id: int, stop: threading.Event | None = None) -> Iterator[Lease
 def is_owned(platform_id: int) -> bool:
     """Whether a worker owns the platform at this moment."""
     return Platform.objects.filter(pk=platform_id, lease_until__gte=timezone.now()).exists()
+
+
+def reconnect() -> None:
+    """After an error: give up a connection that the server has cut off, so that the next statement opens another."""
+    if connection.connection is not None and not connection.in_atomic_block and not connection.is_usable():
+        connection.close()
 
 
 def _release(platform_id: int, token: uuid.UUID, lease: Lease | None) -> None:
@@ -162,8 +180,12 @@ def rest(lease: Lease, reason: str) -> None:
 def pause(lease: Lease, seconds: float, reason: str) -> None:
     """Leave the platform alone for a while; what is due stays due."""
     lease.is_over = True
+    until = timezone.now() + timedelta(seconds=seconds)
+    if lease.paused_until is not None and until <= lease.paused_until:
+        return  # another call was told to hold back for longer
+    lease.paused_until = until
     Platform.objects.filter(pk=lease.platform.pk, lease_token=lease.token).update(
-        paused_until=timezone.now() + timedelta(seconds=seconds), pause_reason=reason[:255]
+        paused_until=until, pause_reason=reason[:255]
     )
 
 

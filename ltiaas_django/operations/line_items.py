@@ -21,6 +21,7 @@ def find_or_create(
     *,
     key_is_own: bool,
     lease_token: UUID | None = None,
+    unsent: Sequence[int] = (),
 ) -> None:
     """Make `line_item.lti_id` that of the LMS's line item: found if there is one, created if not. Raises ApiError.
 
@@ -45,7 +46,7 @@ def find_or_create(
         )
     if line_item.score_maximum != found.score_maximum and 0 < found.score_maximum < _LARGEST:
         LineItem.objects.filter(pk=line_item.pk).update(score_maximum=found.score_maximum)
-    grades.adopt_line_item(line_item, found.lti_id, lease_token=lease_token)
+    grades.adopt_line_item(line_item, found.lti_id, lease_token=lease_token, unsent=unsent)
 
 
 def choose(listed: Sequence[data.LineItem], line_item: LineItem, *, key_is_own: bool) -> data.LineItem | None:

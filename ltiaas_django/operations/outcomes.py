@@ -6,6 +6,7 @@ Whatever a tool's transaction holds is left for a later batch and never waited f
 from __future__ import annotations
 
 import dataclasses
+import random
 import time
 import uuid
 from collections import Counter
@@ -18,7 +19,7 @@ from django.utils import timezone
 
 from ltiaas_django import exceptions, signals
 from ltiaas_django.conf import settings
-from ltiaas_django.models import Context, LineItem, Membership, OutgoingScore, ScoreAttempt, ServiceKey
+from ltiaas_django.models import Context, LineItem, OutgoingScore, ScoreAttempt, ServiceKey
 from ltiaas_django.models.grades import OutgoingScoreQuerySet, skip_locked
 from ltiaas_django.operations import announcing, connecting, grades, leases, verdicts
 from ltiaas_django.vocabulary import GradingProgress
@@ -41,6 +42,8 @@ class Job:
     """As the claim wrote it: tells this claim of the row from any other."""
     claimed_at: float
     """By the monotonic clock, before the claim was written: the worker never believes in its lease for too long."""
+    learns: bool
+    """Whether the person is an active learner of the course, by all that we know."""
     earlier: int | None
     """A revision that may have reached the LMS without our knowing; None once that is settled."""
     key: ServiceKey | None = None
@@ -75,7 +78,8 @@ class Writer:
         self.misconfigured: exceptions.ConfigurationError | None = None
         """Our API key was refused: the pass is over, and no stored key is to blame."""
         self._waiting: list[Outcome] = []
-        self._flushed_at = time.monotonic()
+        # At times of its own: the passes of many platforms begin together, and would all write in the same moment.
+        self._flushed_at = time.monotonic() - random.uniform(0, FLUSH_SECONDS)  # noqa: S311  no secret
         self._accepted_in: set[int] = (
             set()
         )  # courses: where one score was taken, the others were refused for themselves
@@ -112,6 +116,7 @@ class Writer:
             needed = OutgoingScore.objects.only(
                 "state", "revision", "attempts", "attempted_at", "lease_token", "line_item_id", "lti_user_id"
             )
+            needed = needed.annotate(column=F("line_item__lti_id"))
             free = {row.pk: row for row in skip_locked(needed.filter(pk__in=waiting))}
             ready = [outcome for pk, outcome in waiting.items() if pk in free]
             self._record_accepted([outcome for outcome in ready if outcome.accepted], free, counts)
@@ -132,6 +137,17 @@ class Writer:
     ) -> None:
         now = timezone.now()
         ours = [o for o in outcomes if free[o.job.row.pk].lease_token == self.lease.token]
+        astray = [o.job.row.pk for o in ours if _column(free[o.job.row.pk]) != o.job.row.line_item.lti_id]
+        if astray:  # another column has taken the place of the one that they went to meanwhile
+            OutgoingScore.objects.filter(pk__in=astray).update(
+                state=State.DUE,
+                due_at=now + grades.SPACING,
+                sent_revision=None,
+                sending_revision=None,
+                lease_token=None,
+                lease_until=None,
+            )
+            ours = [o for o in ours if o.job.row.pk not in astray]
         for unconfirmed, cleared in {(o.unconfirmed, o.job.row.given is None) for o in ours}:
             same = [o for o in ours if o.unconfirmed == unconfirmed and (o.job.row.given is None) == cleared]
             ids = [o.job.row.pk for o in same]
@@ -169,12 +185,11 @@ class Writer:
             announcing.announce(signals.score_sent, OutgoingScore, **said)
 
     def _record_failed(self, outcomes: list[Outcome], free: Mapping[int, OutgoingScore], counts: Counter[str]) -> None:
-        learners = _active_learners(o for o in outcomes if _is_about_the_person(o))
         for outcome in outcomes:
             if outcome.error is None:
                 continue
             row, error, context_id = free[outcome.job.row.pk], outcome.error, outcome.job.row.line_item.context_id
-            if (context_id, row.lti_user_id) in learners and context_id not in self._accepted_in:
+            if _is_about_a_learner(outcome) and context_id not in self._accepted_in:
                 # Canvas says "not a student" of every learner while the course is not published.
                 error = verdicts.CourseNotGradable(f"The LMS takes no grades for this course yet? {error}"[:500])
             self._record_failure(outcome, error, row, counts)
@@ -190,7 +205,8 @@ class Writer:
                 _settle_late([outcome], {row.pk: row})
             return
         if isinstance(error, exceptions.NotFound) and outcome.went_out:
-            LineItem.objects.filter(pk=row.line_item_id, gone_at=None).update(gone_at=timezone.now())
+            column = LineItem.objects.filter(pk=row.line_item_id, lti_id=job.row.line_item.lti_id, gone_at=None)
+            column.update(gone_at=timezone.now())
         if isinstance(error, exceptions.CourseConcluded):
             conclude(job.row.line_item.context_id)
         is_unknown = verdict.outcome == ScoreAttempt.Outcome.UNKNOWN
@@ -213,22 +229,12 @@ class Writer:
         announcing.announce(signals.score_failed, OutgoingScore, **said)
 
 
-def _is_about_the_person(outcome: Outcome) -> bool:
-    return outcome.went_out and isinstance(outcome.error, exceptions.PersonNotGradable)
+def _column(row: OutgoingScore) -> str:
+    return str(row.column)  # type: ignore[attr-defined]  # annotated
 
 
-def _active_learners(outcomes: Iterable[Outcome]) -> set[tuple[int, int]]:
-    """Those pairs of context and person, among the outcomes', of whom we know that they learn there."""
-    asked = {(o.job.row.line_item.context_id, o.job.row.lti_user_id) for o in outcomes}
-    if not asked:
-        return set()
-    known = Membership.objects.filter(
-        context__in={context for context, _person in asked},
-        lti_user__in={person for _context, person in asked},
-        is_learner=True,
-        status=Membership.Status.ACTIVE,
-    )
-    return asked & set(known.values_list("context_id", "lti_user_id"))
+def _is_about_a_learner(outcome: Outcome) -> bool:
+    return outcome.went_out and outcome.job.learns and isinstance(outcome.error, exceptions.PersonNotGradable)
 
 
 # --- rows -------------------------------------------------------------------------------------------------------------

@@ -115,12 +115,17 @@ def request_scores(context: Context, trigger: str = Trigger.ADMIN) -> None:
     Context.objects.filter(pk=context.pk).exclude(concluded_at=None).update(concluded_at=None)
     with transaction.atomic():
         lock_free(OutgoingScore.objects.actionable().filter(line_item__context=context)).update(due_at=timezone.now())
+    grades.wake(
+        OutgoingScore.objects.filter(
+            line_item__context=context, state=OutgoingScore.State.WAITING, last_error_code="course_concluded"
+        )
+    )
     waking.wake_on_commit(context.platform_id, [Kind.GRADES], trigger)
 
 
 def request_check(context: Context, trigger: str = Trigger.ADMIN) -> None:
     """Have the gradebook of this course compared with what was sent, as soon as a worker is free."""
-    Context.objects.filter(pk=context.pk).update(check_due_at=timezone.now(), check_error="")
+    Context.objects.filter(pk=context.pk).update(check_due_at=timezone.now(), check_error="", concluded_at=None)
     waking.wake_on_commit(context.platform_id, [Kind.CHECK], trigger)
 
 
@@ -157,33 +162,30 @@ def held_back(kinds: Collection[str]) -> QuerySet[Platform]:
 
 def work_all(
     kinds: Collection[str],
-    visit: Callable[[int, threading.Event], None],
+    visit: Callable[[int, threading.Event], bool],
     *,
     platform_id: int | None = None,
     parallel: int = 1,
 ) -> None:
     """Visit the platforms that have work due, several at a time, until nothing is due that may be worked on now.
 
-    `visit(platform_id, stop)` works on one, in a thread of its own if `parallel` is more than 1; `stop` is set when
-    this call breaks off (Ctrl-C, or an error of a visit), and every visit is waited for. A platform comes up a few
-    times at most, and once more for each full pass of scores that it had due when it came up first.
+    `visit(platform_id, stop)` works on one, in a thread of its own if `parallel` is more than 1, and returns whether
+    it got anything done; `stop` is set when this call breaks off (Ctrl-C, or an error of a visit), and every visit is
+    waited for. A platform comes up for as long as that does any good, and a few times more.
     """
     stop = threading.Event()
     left: dict[int, int] = {}
     waiting: deque[int] = deque()
-    running: dict[Future[None], int] = {}
+    running: dict[Future[bool], int] = {}
 
     def look() -> None:
+        leases.reconnect()  # this thread may have waited for long
         found = [pk for pk in due_platforms(kinds, platform_id) if pk not in running.values()]
-        scores = forecast(Kind.GRADES) if Kind.GRADES in kinds and not left.keys() >= set(found) else {}
-        for pk in found:
-            due_scores = scores.get(pk, (0, 0))[0]
-            left.setdefault(pk, _VISITS + due_scores // settings.SCORES_PER_PASS)
-        waiting.extend(pk for pk in found if left[pk] > 0)
+        waiting.extend(pk for pk in found if left.setdefault(pk, _VISITS) > 0)
 
-    def visit_in_thread(pk: int) -> None:
+    def visit_in_thread(pk: int) -> bool:
         try:
-            visit(pk, stop)
+            return visit(pk, stop)
         finally:
             connections.close_all()  # this thread's own
 
@@ -194,15 +196,13 @@ def work_all(
                     look()
                 while waiting and len(running) < parallel:
                     pk = waiting.popleft()
-                    left[pk] -= 1
                     if parallel == 1:
-                        visit(pk, stop)
+                        left[pk] -= not visit(pk, stop)
                     else:
                         running[threads.submit(visit_in_thread, pk)] = pk
                 if running:
                     for future in wait(running, return_when=FIRST_COMPLETED).done:
-                        del running[future]
-                        future.result()
+                        left[running.pop(future)] -= not future.result()
                 elif not waiting:
                     look()
                     if not waiting:
@@ -245,7 +245,7 @@ def work(
     kinds: Collection[str],
     trigger: str,
     progress: Progress | None = None,
-    stop: threading.Event | None = None,
+    stop: leases.Stop | None = None,
 ) -> list[SyncRun]:
     """Do what is due on one platform, under its lease; returns the runs, none if another worker is at it.
 
@@ -278,8 +278,8 @@ def _work_under(lease: leases.Lease, kinds: Collection[str], trigger: str, repor
 
 
 def _work_grades(lease: leases.Lease, trigger: str, progress: Progress) -> list[SyncRun]:
-    outcomes.reap(lease.platform.pk)
-    if not outcomes.of_platform(lease.platform.pk).due().sendable().exists():
+    mine = outcomes.of_platform(lease.platform.pk)
+    if not mine.due().sendable().exists() and not (outcomes.reap(lease.platform.pk) and mine.due().sendable().exists()):
         return []
     run = SyncRun.objects.create(kind=Kind.GRADES, trigger=trigger, platform=lease.platform)
     with _finishing(run, lease):
@@ -347,6 +347,7 @@ def _finishing(run: SyncRun, lease: leases.Lease | None = None) -> Iterator[None
     try:
         yield
     except Exception as error:
+        leases.reconnect()
         run.outcome, run.error = Outcome.FAILED, f"{type(error).__name__}: {error}"[:500]
         raise
     except BaseException:  # Ctrl-C, or a worker that is told to end
@@ -359,6 +360,11 @@ def _finishing(run: SyncRun, lease: leases.Lease | None = None) -> Iterator[None
     finally:
         run.finished_at = timezone.now()
         run.save(update_fields=["counts", "outcome", "error", "finished_at"])
+
+
+def came_on(run: SyncRun) -> bool:
+    """Whether a pass got anything done, so that another one may get further."""
+    return any(run.counts.get(name) for name in ("sent", "read", "recorded"))
 
 
 def _outcome(counts: dict[str, int]) -> SyncRun.Outcome:
@@ -383,6 +389,7 @@ def tidy() -> Counter[str]:
     key = ServiceKey.objects.healthy().filter(context=OuterRef("line_item__context"), offers_grades=True)
     waiting = OutgoingScore.objects.filter(Exists(key), state=OutgoingScore.State.WAITING)
     counts["woken"] = grades.wake(waiting.filter(line_item__context__concluded_at=None))
+    counts["woken"] += grades.wake_sent_to_former_columns()
     return counts
 
 

@@ -28,6 +28,10 @@ class CourseNotGradable(exceptions.LtiError):
     """The LMS takes no score for anybody in this course: it is not published, most likely."""
 
 
+class Unreadable(exceptions.LtiError):
+    """Whether it has arrived cannot be found out: the LMS lets us read no results, and a comment may be there."""
+
+
 class Unusable(exceptions.LtiError):
     """What the LMS said of its column cannot be stored."""
 
@@ -67,9 +71,9 @@ def judge(error: exceptions.LtiError, attempts: int, *, went_out: bool) -> Verdi
         case CourseNotGradable():
             state = State.PARKED if again >= settings.MAX_ATTEMPTS else State.DUE
             return Verdict(state, None, again, grades.COURSE_NOT_GRADABLE)  # once more every night
-        case Withheld():
+        case Withheld() | Unreadable():
             return Verdict(State.PARKED, None, again, code)
-        case exceptions.PersonNotGradable() | exceptions.InvalidRequest() if went_out:
+        case exceptions.PersonNotGradable() | exceptions.InvalidRequest() if went_out and error.origin != "network":
             return Verdict(State.PARKED, None, again, code)
         case exceptions.Superseded() | exceptions.NotFound() if went_out:
             pause = max(2 * grades.SPACING, back_off(attempts)) if attempts else 2 * grades.SPACING
@@ -83,7 +87,7 @@ def judge(error: exceptions.LtiError, attempts: int, *, went_out: bool) -> Verdi
 def _leaves_doubt(error: exceptions.LtiError) -> bool:
     """Whether the LMS may have stored the score in spite of it."""
     if isinstance(error, exceptions.InvalidResponse):
-        return error.status_code is None or 200 <= error.status_code < 300  # "yes", in words that nobody understands
+        return error.status_code is None or error.status_code < 300  # "yes", in words that nobody understands
     # A gateway's 502 says nothing of whether the LMS behind it stored the score.
     return isinstance(error, exceptions.OutcomeUnknown | exceptions.ServerError)
 
@@ -105,12 +109,13 @@ def compare(row: OutgoingScore, result: data.Result | None) -> tuple[bool, str]:
         stored = held is None and (result is None or bool(row.comment or row.extra))
     elif held is None:
         # Moodle returns a stored 0 as a result without a score, and a cleared grade likewise; no result at all means
-        # that nothing is stored.
-        stored = result is not None and row.given == 0 and not row.cleared
+        # that nothing is stored. That its comment is there says of a 0 that it is, too.
+        has_comment = result is not None and row.comment != "" and (result.comment or "").strip() == row.comment.strip()
+        stored = result is not None and row.given == 0 and (has_comment or not row.cleared)
     else:
         sent_share = row.given / (row.maximum or Decimal(1))
-        held_share = held / ((result.maximum if result else None) or row.maximum or Decimal(1))
-        stored = abs(sent_share - held_share) <= _CLOSE_ENOUGH
+        shares = (held / maximum for maximum in _maxima(row, result))
+        stored = any(abs(sent_share - share) <= _CLOSE_ENOUGH for share in shares)
     if not stored:
         return False, ""
     unconfirmed = ["attempt"] if row.extra else []
@@ -122,3 +127,11 @@ def compare(row: OutgoingScore, result: data.Result | None) -> tuple[bool, str]:
     elif comment.strip() != row.comment.strip():
         return False, ""
     return True, ", ".join(unconfirmed)
+
+
+def _maxima(row: OutgoingScore, result: data.Result | None) -> list[Decimal]:
+    """What the gradebook's value may be out of: where the LMS does not say, our maximum, the column's, or 1."""
+    if result is not None and result.maximum:
+        return [result.maximum]
+    column = row.line_item.score_maximum if row.line_item_id else None
+    return [maximum for maximum in (row.maximum, column, Decimal(1)) if maximum]

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import threading
-from typing import Any
+import time
 
 import pytest
 from django.contrib import admin
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.auth import get_user_model
 from django.core import serializers
-from django.db import connection
 from django.db.models import PROTECT
 
 from example_project.quiz.models import Quiz, Submission
@@ -26,7 +24,7 @@ from ltiaas_django.models import (
     ScoreAttempt,
     SyncRun,
 )
-from ltiaas_django.operations import forgetting, passes
+from ltiaas_django.operations import delivery, forgetting, passes
 from ltiaas_django.testing import factories
 from tests.lms import Lms, night
 
@@ -107,56 +105,46 @@ def test_unsent_grades_are_not_dropped_unasked(lms: Lms) -> None:
     assert not OutgoingScore.objects.exists()
 
 
-@pytest.mark.django_db(transaction=True)
-def test_a_pass_goes_on_without_the_row_that_was_erased_in_flight(transactional_db: None, lms: Lms) -> None:
+def erase_in_flight(monkeypatch: pytest.MonkeyPatch, lms: Lms, person: LtiUser, posts: int) -> None:
+    """Have the person erased once so many scores are on the wire, before anything is written down of them.
+
+    By the thread of the pass: SQLite in memory serves no other.
+    """
+    collect = delivery._Pass.collect
+
+    def erase_and_collect(self: delivery._Pass) -> None:
+        monkeypatch.setattr(delivery._Pass, "collect", collect)
+        until = time.monotonic() + 20
+        while lms.posts() < posts and time.monotonic() < until:
+            time.sleep(0.01)
+        assert OutgoingScore.objects.filter(state=OutgoingScore.State.SENDING).count() == posts
+        forgetting.erase([person], drop_unsent=True)
+        collect(self)
+
+    monkeypatch.setattr(delivery._Pass, "collect", erase_and_collect)
+
+
+def test_a_pass_goes_on_without_the_row_that_was_erased_in_flight(lms: Lms, monkeypatch: pytest.MonkeyPatch) -> None:
     doomed, other = lms.launch("2001"), lms.launch("2002")
     for one in (doomed, other):
         grades.record_score(one, given=8, maximum=10)
-    lms.sandbox.fail_next("/api/lineitems/", method="POST", delay=1.0, times=2)
     passes.release_night("grades")
-    ended: list[Any] = []
-
-    def send() -> None:
-        ended.extend(passes.work(doomed.lti_user.platform_id, ["grades"], "nightly"))
-        connection.close()
-
-    sender = threading.Thread(target=send)
-    sender.start()
-    while OutgoingScore.objects.filter(state="sending").count() < 2:
-        pass
-    forgetting.erase([doomed.lti_user], drop_unsent=True)
-    sender.join(20)
-    assert not sender.is_alive()
-    [run] = ended
+    erase_in_flight(monkeypatch, lms, doomed.lti_user, posts=2)
+    [run] = passes.work(doomed.lti_user.platform_id, ["grades"], "nightly")
     assert run.outcome == SyncRun.Outcome.OK
     assert OutgoingScore.objects.get().state == OutgoingScore.State.SENT
     assert Platform.objects.get().lease_token is None
     assert sorted(person for person, _label in lms.grades()) == ["2001", "2002"]
 
 
-@pytest.mark.django_db(transaction=True)
-def test_a_failure_of_an_erased_row_is_dropped_as_quietly(transactional_db: None, lms: Lms) -> None:
+def test_a_failure_of_an_erased_row_is_dropped_as_quietly(lms: Lms, monkeypatch: pytest.MonkeyPatch) -> None:
     doomed = lms.launch("2001")
     grades.record_score(doomed, given=8, maximum=10)
-    lms.sandbox.fail_next("/api/lineitems/", method="POST", status=503, body="down", delay=1.0)
+    lms.sandbox.fail_next("/api/lineitems/", method="POST", status=503, body="down")
     passes.release_night("grades")
-    errors: list[BaseException] = []
-
-    def send() -> None:
-        try:
-            passes.work(doomed.lti_user.platform_id, ["grades"], "nightly")
-        except BaseException as error:
-            errors.append(error)
-        connection.close()
-
-    sender = threading.Thread(target=send)
-    sender.start()
-    while not OutgoingScore.objects.filter(state="sending").exists():
-        pass
-    forgetting.erase([doomed.lti_user], drop_unsent=True)
-    sender.join(20)
-    assert not sender.is_alive()
-    assert errors == []
+    erase_in_flight(monkeypatch, lms, doomed.lti_user, posts=1)
+    passes.work(doomed.lti_user.platform_id, ["grades"], "nightly")
+    assert not OutgoingScore.objects.exists()
     assert not ScoreAttempt.objects.exists()
 
 

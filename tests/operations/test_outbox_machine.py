@@ -290,7 +290,9 @@ class Outbox(RuleBasedStateMachine):
         assert cell is not None, f"{wanted} is missing"
         assert held is not None, f"{wanted} is missing: {cell}"
         assert held == Decimal(wanted.given) * cell.maximum / MAXIMUM, f"{wanted} is not in {cell}"
-        if not row.unconfirmed:
+        # An earlier comment that a lost score was to clear stays where the LMS tells of none.
+        tells_comments = self.lms.sandbox.results_tell != "value"  # type: ignore[attr-defined]
+        if not row.unconfirmed and (wanted.comment or tells_comments):
             assert (cell.comment or "") == wanted.comment
 
     def teardown(self) -> None:
@@ -410,9 +412,14 @@ def test_any_interleaving_ends_in_the_newest_value_delivered(
     examples = max(20, usual.max_examples // 5) if size == "normal" else 200
     run_state_machine_as_test(
         lambda: Outbox(made_up_time, stored),
-        # The normal run is the same each time; the long one looks elsewhere each time.
         settings=hypothesis.settings(
-            usual, max_examples=examples, stateful_step_count=40, derandomize=size == "normal", database=None
+            usual,
+            max_examples=examples,
+            stateful_step_count=40,
+            # The normal run is the same each time, and soon over; the long one looks elsewhere each time.
+            derandomize=size == "normal",
+            phases=[hypothesis.Phase.generate] if size == "normal" else usual.phases,
+            database=None,
         ),
     )
 

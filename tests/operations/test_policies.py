@@ -294,10 +294,10 @@ def test_platforms_are_worked_on_side_by_side(three: Lms) -> None:
     met = threading.Barrier(3, timeout=20)
     visited: list[int] = []
 
-    def visit(platform_id: int, stop: threading.Event) -> None:
+    def visit(platform_id: int, stop: threading.Event) -> bool:
         visited.append(platform_id)
         met.wait()  # nobody gets on before all three are there
-        passes.work(platform_id, ["grades"], "command", stop=stop)
+        return bool(passes.work(platform_id, ["grades"], "command", stop=stop))
 
     passes.work_all(["grades"], visit, parallel=3)
     assert len(visited) == 3
@@ -311,13 +311,13 @@ def test_when_one_visit_fails_the_others_come_to_an_orderly_end(three: Lms) -> N
     three.sandbox.fail_next("/api/lineitems/", method="POST", delay=0.4, times=100)
     failing = Platform.objects.latest("pk").pk
 
-    def visit(platform_id: int, stop: threading.Event) -> None:
+    def visit(platform_id: int, stop: threading.Event) -> bool:
         if platform_id == failing:
             until = time.monotonic() + 20
             while three.posts() < 2 and time.monotonic() < until:
                 time.sleep(0.01)
             raise KeyboardInterrupt
-        passes.work(platform_id, ["grades"], "command", stop=stop)
+        return bool(passes.work(platform_id, ["grades"], "command", stop=stop))
 
     with pytest.raises(KeyboardInterrupt):
         passes.work_all(["grades"], visit, parallel=3)

@@ -20,8 +20,8 @@ SCORES = 1000
 ACTIVITIES = ("quiz-1", "quiz-2", "lab-1", "survey-1")
 
 A_SYNC = 120
-"""For 1,000 scores of four line items: six statements for each 200 that are claimed, four for each 50 (or more) that are
-written down, and ten for the pass itself, whatever its size."""
+"""For 1,000 scores of four line items: six statements for each 200 that are claimed, four for each 50 (or more) that
+are written down, and ten for the pass itself, whatever its size."""
 A_SECOND = 4
 """Outcomes are written down once a second, too, however few: a slow machine needs more statements."""
 A_TICK = 15

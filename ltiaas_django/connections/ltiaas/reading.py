@@ -42,7 +42,7 @@ def _refuse_constant(name: str) -> NoReturn:
 def encode(body: Mapping[str, object]) -> bytes:
     """UTF-8 JSON; `Decimal`s are written as exact numbers. Raises `ValueError` for what JSON cannot say."""
     try:
-        text = json.dumps(body, ensure_ascii=False, allow_nan=False, default=_encode_decimal, separators=(",", ":"))
+        text = _ENCODER.encode(body)
     except (TypeError, RecursionError):
         raise ValueError("The request holds a value that JSON cannot say.") from None
     return text.encode("utf-8", "replace")
@@ -54,8 +54,13 @@ def _encode_decimal(value: object) -> int | float:
     raise TypeError
 
 
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=_encode_decimal, separators=(",", ":"))
+
+
 def render_amount(amount: Decimal) -> int | float:
     """A number whose JSON literal is exactly this amount; `ValueError` beyond the 15 digits that a float carries."""
+    if amount.is_finite() and 0 <= amount < 10**6 and amount == (whole := int(amount)):
+        return whole  # nearly always
     if not amount.is_finite():
         raise ValueError("An amount must be a finite number.")
     digits = "".join(map(str, amount.as_tuple().digits)).strip("0")

@@ -21,7 +21,7 @@ from rich.text import Text
 from ltiaas_django import exceptions
 from ltiaas_django.conf import settings
 from ltiaas_django.models import OutgoingScore, Platform, SyncRun
-from ltiaas_django.operations import passes
+from ltiaas_django.operations import leases, passes
 from ltiaas_django.redaction import redact
 
 Kind = SyncRun.Kind
@@ -140,11 +140,12 @@ class Command(BaseCommand):
                 total = sum(due for due, _later in _forecast(kind, platform_id).values())
                 shown[kind] = bars.add_task(_UNITS[kind], total=total)
 
-            def visit(pk: int, stop: threading.Event) -> None:
+            def visit(pk: int, stop: threading.Event) -> bool:
                 runs = self._visit(pk, kinds, lambda kind, done: bars.advance(shown[kind], done), stop)
                 if not on_terminal:
                     for run in runs:
                         self.stdout.write(_line(run))
+                return any(passes.came_on(run) for run in runs)
 
             passes.work_all(kinds, visit, platform_id=platform_id, parallel=settings.PARALLEL_PLATFORMS)
 
@@ -158,6 +159,7 @@ class Command(BaseCommand):
         except exceptions.ConfigurationError:
             raise
         except Exception as error:  # what breaks one LMS's pass must not cost the others their night
+            leases.reconnect()
             self._trouble(f"The pass over platform {platform_id} broke off", error)
         finally:
             # From the database: a pass that broke off has left its run there and returned none.

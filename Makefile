@@ -16,7 +16,7 @@ demo: $(VENV)/.demo ## launch the example quiz from a simulated LMS, with nothin
 	@$(BIN)/python -m example_project.demo
 
 test: $(VENV)/.dev ## run the whole suite on SQLite; what needs a service that is not there is skipped
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 coverage: $(VENV)/.dev ## run the suite and list the branches that no test walks
 	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered
@@ -36,7 +36,7 @@ sabotage: $(VENV)/.dev ## break each promise on purpose, one at a time: its test
 	$(BIN)/python -m tests.sabotage
 
 bench: $(VENV)/.bench ## measure, beside other ways and beside the limit; a quarter of an hour (see docs/performance.md)
-	@$(BIN)/python -m benchmarks
+	@$(BIN)/python -m benchmarks $(BENCH)
 
 constraints: check-python ## renew constraints.txt from the newest releases
 	@set -e; scratch=$$(mktemp -d); trap 'rm -rf "$$scratch"' EXIT; \

@@ -15,7 +15,8 @@ CLOSING = re.compile(
     r"|^(?P<other>\w+: \d+ passed, \d+ failed)$"
 )
 COUNT = re.compile(r"(\d+) (passed|failed|error|skipped)")
-RUN_TESTS = {"test", "matrix", "services", "sabotage", "full"}  # steps that must not end without a test
+# steps that must not end without a test
+RUN_TESTS = {"test", "matrix", "services", "sabotage", "full", "full-postgres"}
 
 
 def closing_lines(log: pathlib.Path) -> Iterator[tuple[str, str]]:

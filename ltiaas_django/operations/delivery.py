@@ -288,8 +288,7 @@ class _Pass:
         self, connection: ServiceConnection, key: ServiceKey, line_item: LineItem, jobs: list[Job]
     ) -> None:
         is_own = key.resource_link_id is not None and key.resource_link_id == line_item.resource_link_id
-        maximum, token, unsent = jobs[0].row.maximum, self.lease.token, [job.row.pk for job in jobs]
-        line_items.find_or_create(connection, line_item, maximum, key_is_own=is_own, lease_token=token, unsent=unsent)
+        line_items.find_or_create(connection, line_item, jobs[0].row.maximum, key_is_own=is_own)
 
     # --- calling: all of this runs in the callers' threads, and touches no row of the database ---
 

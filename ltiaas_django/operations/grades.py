@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any, Literal
-from uuid import UUID
 
 from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
@@ -302,13 +301,11 @@ def _announce(platform_ids: Iterable[int]) -> None:
 # --- what an operator or a sync changes about the outbox --------------------------------------------------------------
 
 
-def adopt_line_item(
-    line_item: LineItem, lti_id: str, *, lease_token: UUID | None = None, unsent: Sequence[int] = ()
-) -> None:
+def adopt_line_item(line_item: LineItem, lti_id: str) -> None:
     """The line item is this one in the LMS from now on. A new one behind the same activity has no grades yet.
 
-    What was sent to an earlier one does not count any more: those scores are due again. Those of
-    `unsent` that are claimed under `lease_token` have not been sent yet, and will go to the new one.
+    What was sent to an earlier one does not count any more: those scores are due again. What is on its way to it is
+    told by the column that it went to, when its outcome is written down.
     """
     is_new, had_another = line_item.lti_id != lti_id, bool(line_item.lti_id)
     line_item.lti_id, line_item.gone_at = lti_id, None
@@ -318,11 +315,7 @@ def adopt_line_item(
         if is_new and had_another:
             LineItem.objects.filter(pk=line_item.pk).update(renewed_at=timezone.now())
             rows = OutgoingScore.objects.filter(line_item=line_item)
-            sending = lock_free(rows.filter(state=State.SENDING))
-            # In flight to the old one: a higher revision makes its outcome count as overtaken.
-            mine = Q(lease_token=lease_token, pk__in=unsent)
-            sending.exclude(mine).update(sent_revision=None, revision=F("revision") + 1)
-            sending.filter(mine).update(sent_revision=None)
+            lock_free(rows.filter(state=State.SENDING)).update(sent_revision=None)
             _count_as_unsent(rows)
 
 
@@ -339,8 +332,10 @@ def _count_as_unsent(rows: QuerySet[OutgoingScore]) -> int:
 
 def wake_sent_to_former_columns() -> int:
     """Scores that a tool's transaction held while their column was replaced, and that still count as sent."""
-    sent = OutgoingScore.objects.filter(state=State.SENT, line_item__renewed_at__isnull=False)
-    woken = _count_as_unsent(sent.filter(sent_at__lt=F("line_item__renewed_at")))
+    woken = 0
+    for pk, renewed_at in LineItem.objects.filter(renewed_at__isnull=False).values_list("pk", "renewed_at"):
+        sent = OutgoingScore.objects.filter(line_item=pk, state=State.SENT, sent_at__lt=renewed_at)
+        woken += _count_as_unsent(sent)
     LineItem.objects.filter(renewed_at__lt=timezone.now() - _A_DAY).update(renewed_at=None)
     return woken
 

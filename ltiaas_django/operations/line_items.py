@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from uuid import UUID
 
 from ltiaas_django import data
 from ltiaas_django.connections.base import ServiceConnection
@@ -20,13 +19,8 @@ def find_or_create(
     maximum: Decimal | None,
     *,
     key_is_own: bool,
-    lease_token: UUID | None = None,
-    unsent: Sequence[int] = (),
 ) -> None:
-    """Make `line_item.lti_id` that of the LMS's line item: found if there is one, created if not. Raises ApiError.
-
-    `lease_token`: of the caller, whose own claimed rows have not been sent yet.
-    """
+    """Make `line_item.lti_id` that of the LMS's line item: found if there is one, created if not. Raises ApiError."""
     link = line_item.resource_link
     listed = list(
         connection.line_items(
@@ -46,7 +40,7 @@ def find_or_create(
         )
     if line_item.score_maximum != found.score_maximum and 0 < found.score_maximum < _LARGEST:
         LineItem.objects.filter(pk=line_item.pk).update(score_maximum=found.score_maximum)
-    grades.adopt_line_item(line_item, found.lti_id, lease_token=lease_token, unsent=unsent)
+    grades.adopt_line_item(line_item, found.lti_id)
 
 
 def choose(listed: Sequence[data.LineItem], line_item: LineItem, *, key_is_own: bool) -> data.LineItem | None:

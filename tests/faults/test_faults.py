@@ -303,7 +303,7 @@ def run(size: Size, seed: int, folder: pathlib.Path) -> str:
 @pytest.mark.parametrize(
     ("size", "seed"),
     [
-        pytest.param(SMALL, 1, id="small"),
+        pytest.param(SMALL, 1, id="small", marks=pytest.mark.long),
         *(pytest.param(FULL, seed, id=f"full-{seed}", marks=pytest.mark.full) for seed in (1, 2, 3)),
     ],
 )

@@ -114,6 +114,7 @@ def database_url(tmp_path: pathlib.Path, transactional_db: None) -> Iterator[str
         cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
+@pytest.mark.long
 def test_two_workers_and_two_beats_send_each_score_once(
     tmp_path: pathlib.Path, broker: dict[str, str], database_url: str
 ) -> None:

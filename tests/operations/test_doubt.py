@@ -263,3 +263,15 @@ def test_a_score_outside_any_launch_is_a_clear_error(lms: Lms) -> None:
     user = lms.launch("2001").user
     with pytest.raises(Exception, match="no launch"):
         grades.record_score(AbsentLaunch(), given=1, maximum=1, user=user)  # type: ignore[arg-type]
+
+
+def test_what_is_recorded_after_a_refusal_is_not_tried_with_the_refused_key(lms: Lms) -> None:
+    first, second = lms.launch("2001"), lms.launch("2002")
+    grades.record_score(first, given=5, maximum=10)
+    lms.sandbox.revoke_service_keys()
+    night("grades")
+    asked = len(lms.sandbox.requests)
+    grades.record_score(second, given=7, maximum=10)
+    night("grades")
+    assert len(lms.sandbox.requests) == asked
+    assert set(OutgoingScore.objects.values_list("state", flat=True)) == {"waiting"}

@@ -78,5 +78,4 @@ def lms(settings: Any, db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lm
     monkeypatch.setattr(connecting, "_api_key_verdict", ("", 0.0, None))
     with SandboxServer(sandbox) as server:
         settings.LTIAAS = {"URL": server.url, "API_KEY": API_KEY, "CALL_DEADLINE": 5.0, "RETRY_BASE": 60.0}
-        settings.LTIAAS["PARALLEL_PLATFORMS"] = 1  # another thread would not see what a test's transaction holds
         yield Lms(sandbox, server.url)

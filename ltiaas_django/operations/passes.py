@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import connections, transaction
+from django.db import connection, connections, transaction
 from django.db.models import Count, Exists, F, Min, OuterRef, Q, QuerySet
 from django.utils import timezone
 from django.utils.module_loading import import_string
@@ -173,6 +173,8 @@ def work_all(
     it got anything done; `stop` is set when this call breaks off (Ctrl-C, or an error of a visit), and every visit is
     waited for. A platform comes up for as long as that does any good, and a few times more.
     """
+    if connection.in_atomic_block:
+        parallel = 1  # another thread would not see what this transaction holds: a test case's, most likely
     stop = threading.Event()
     left: dict[int, int] = {}
     waiting: deque[int] = deque()

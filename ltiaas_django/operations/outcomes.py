@@ -221,6 +221,9 @@ class Writer:
         if isinstance(error, exceptions.Superseded):
             row.recorded_at = timezone.now()  # the LMS wants a later time than it has
             changed.append("recorded_at")
+        if outcome.went_out:
+            row.attempted_at = timezone.now()  # the spacing counts from here: it may have been stored just now
+            changed.append("attempted_at")
         row.lease_token = row.lease_until = None
         row.last_error_code, row.last_error = verdict.code, str(error)[:500]
         row.save(update_fields=[*changed, "last_error_code", "last_error"])

@@ -173,8 +173,9 @@ def work_all(
     it got anything done; `stop` is set when this call breaks off (Ctrl-C, or an error of a visit), and every visit is
     waited for. A platform comes up for as long as that does any good, and a few times more.
     """
-    if connection.in_atomic_block:
-        parallel = 1  # another thread would not see what this transaction holds: a test case's, most likely
+    is_in_memory: bool = getattr(connection, "is_in_memory_db", bool)()  # SQLite's
+    if connection.in_atomic_block or is_in_memory:
+        parallel = 1  # another thread would not see what is here: a test case's rows, most likely
     stop = threading.Event()
     left: dict[int, int] = {}
     waiting: deque[int] = deque()

@@ -14,6 +14,7 @@ from django.utils.translation import ngettext
 
 from ltiaas_django.admin import badges, cells, filters, rows
 from ltiaas_django.models import LineItem, OutgoingScore
+from ltiaas_django.models.grades import ACTIONABLE
 from ltiaas_django.operations import grades
 
 State = OutgoingScore.State
@@ -77,10 +78,7 @@ class DeliveryFilter(filters.AnswerFilter):
     parameter_name = "delivery"
     answers = {
         "open": (_("not sent yet"), lambda: ~Q(state=State.SENT)),
-        "due": (
-            _("due now"),
-            lambda: (Q(state=State.DUE) | Q(state=State.UNKNOWN)) & Q(due_at__lte=timezone.now()) & ~_stopped(),
-        ),
+        "due": (_("due now"), lambda: ACTIONABLE & Q(due_at__lte=timezone.now()) & ~_stopped()),
         "night": (_("waiting for the night"), lambda: Q(state=State.DUE, due_at__isnull=True)),
         "launch": (_("waiting for a launch"), lambda: Q(state=State.WAITING)),
         "failing": (_("failing"), lambda: Q(attempts__gt=0) & ~Q(state__in=[State.SENT, State.PARKED])),

@@ -17,13 +17,22 @@ def printable(what: object) -> str:
     return "".join(character if character.isprintable() else "�" for character in str(what))
 
 
-def new_table(title: str, *columns: str, numbers: frozenset[str] = frozenset(), on_terminal: bool) -> table.Table:
-    """An empty table whose first column bears its title; columns in `numbers` are set to the right."""
+def new_table(
+    title: str,
+    *columns: str,
+    numbers: frozenset[str] = frozenset(),
+    words: frozenset[str] = frozenset(),
+    on_terminal: bool,
+) -> table.Table:
+    """An empty table whose first column bears its title.
+
+    Columns in `numbers` are set to the right; neither they nor those in `words` are broken into lines.
+    """
     shown = table.Table(box=box.SIMPLE_HEAD if on_terminal else None, pad_edge=False)
     shown.add_column(title)
     for column in columns:
-        is_number = column in numbers
-        shown.add_column(column, justify="right" if is_number else "left", no_wrap=is_number)
+        justify: console.JustifyMethod = "right" if column in numbers else "left"
+        shown.add_column(column, justify=justify, no_wrap=column in numbers | words)
     return shown
 
 

@@ -95,8 +95,7 @@ class OutgoingScoreQuerySet(models.QuerySet["OutgoingScore"]):
 
     def actionable(self) -> Self:
         """Scores that a worker may take once they are due."""
-        # Not "in": SQLite finds the partial index only for what is said as its condition is.
-        return self.filter(Q(state=OutgoingScore.State.DUE) | Q(state=OutgoingScore.State.UNKNOWN))
+        return self.filter(ACTIONABLE)
 
     def sendable(self) -> Self:
         """Leaves out what an operator has stopped, and what belongs to a course that the LMS calls over."""
@@ -220,6 +219,10 @@ class OutgoingScore(models.Model):
 
     def __str__(self) -> str:
         return f"{self.lti_user} · {self.line_item}"
+
+
+ACTIONABLE = Q(state=OutgoingScore.State.DUE) | Q(state=OutgoingScore.State.UNKNOWN)
+"""What a worker may take once it is due. Not "in": SQLite finds the partial index only for what is said as it is."""
 
 
 class ScoreAttempt(models.Model):

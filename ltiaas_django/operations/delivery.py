@@ -81,7 +81,6 @@ class _Pass:
         self.news = threading.Event()
         self.crash: BaseException | None = None
         self.refused_keys: set[int] = set()
-        self.accepted_in: set[int] = set()
         self.refused_in: Counter[int] = Counter()  # learners, by course
 
     def run(self) -> None:
@@ -318,20 +317,20 @@ class _Pass:
             return self._report_all(jobs, error)
         except exceptions.LtiError as error:
             return self._report_all(jobs, error)
-        for job in jobs if results is not None else []:
-            stored, unconfirmed = verdicts.compare(job.row, (results or {}).get(job.row.lti_user.lti_id))
+        if results is None:
+            return self._report_all(jobs, None)
+        for job in jobs:
+            stored, unconfirmed = verdicts.compare(job.row, results.get(job.row.lti_user.lti_id))
             job.earlier = None
             if stored:  # a send that came through; that reading works says nothing of sending
                 self.lease.note_success()
                 self._report(job, Outcome(job, accepted=True, unconfirmed=unconfirmed))
             else:
                 self.calls.put(functools.partial(self._send, job, connection))
-        for job in jobs if results is None else []:
-            self._report(job, None)
 
-    def _report_all(self, jobs: list[Job], error: exceptions.LtiError) -> None:
+    def _report_all(self, jobs: list[Job], error: exceptions.LtiError | None) -> None:
         for job in jobs:
-            self._report(job, Outcome(job, error=error))
+            self._report(job, None if error is None else Outcome(job, error=error))
 
     def _go_on_unread(self, jobs: list[Job], connection: ServiceConnection, error: exceptions.LtiError) -> None:
         """The key may not read results: a bare value is sent again, which does no harm; the rest waits for a person."""
@@ -345,10 +344,7 @@ class _Pass:
     def _read_results(self, jobs: list[Job], connection: ServiceConnection) -> dict[str, data.Result] | None:
         """By LMS user id, for one person only where one is asked about; None if it may not be asked any more."""
         job = jobs[0]
-        if not self._may_call(job):
-            return None
-        self.lease.wait_turn()
-        if not self._may_call(job):
+        if not self._takes_turn(job):
             return None
         column, user_id = job.row.line_item, job.row.lti_user.lti_id if len(jobs) == 1 else ""
         try:
@@ -363,12 +359,9 @@ class _Pass:
     def _send(self, job: Job, connection: ServiceConnection) -> None:
         """Send one score, and report what came of it."""
         context_id = job.row.line_item.context_id
-        if not self._may_call(job):
+        if not self._takes_turn(job):
             return self._report(job, None)
-        self.lease.wait_turn()
-        if not self._may_call(job):
-            return self._report(job, None)
-        if self.refused_in[context_id] >= _UNGRADABLE and context_id not in self.accepted_in:
+        if self.refused_in[context_id] >= _UNGRADABLE and context_id not in self.writer.accepted_in:
             error: exceptions.LtiError = verdicts.CourseNotGradable("Not tried: the LMS refused its other learners.")
             return self._report(job, Outcome(job, error=error))
         job.in_flight = True
@@ -380,8 +373,14 @@ class _Pass:
         except ValueError as problem:  # an amount or a member that JSON cannot say
             return self._report(job, Outcome(job, error=verdicts.Unusable(str(problem))))
         self.lease.note_success()
-        self.accepted_in.add(context_id)
+        self.writer.accepted_in.add(context_id)  # at once: the other callers ask
         self._report(job, Outcome(job, accepted=True, went_out=True))
+
+    def _takes_turn(self, job: Job) -> bool:
+        """Whether the job's call may be made: asked before it waits for its turn, and again when that has come."""
+        if self._may_call(job):
+            self.lease.wait_turn()
+        return self._may_call(job)
 
     def _may_call(self, job: Job) -> bool:
         is_refused = job.key is not None and job.key.pk in self.refused_keys
@@ -420,10 +419,8 @@ class _Pass:
         if outcome.accepted and job.key is not None:
             self.used_keys.add(job.key.pk)
         self.writer.take(outcome)
-        if isinstance(error, exceptions.Throttled):
-            leases.pause(self.lease, error.retry_after or verdicts.THROTTLE_REST, str(error))
-        elif error is not None and self.lease.is_storm:
-            leases.rest(self.lease, str(error))
+        if error is not None:
+            leases.heed(self.lease, error)
 
 
 def _is_for_reading_only(error: exceptions.Refused) -> bool:

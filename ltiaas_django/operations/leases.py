@@ -24,6 +24,7 @@ from django.utils import timezone
 from ltiaas_django import exceptions
 from ltiaas_django.conf import settings
 from ltiaas_django.models import Platform
+from ltiaas_django.operations import verdicts
 
 STORM = 10  # failures in a row
 _REST = 300.0  # seconds
@@ -171,10 +172,13 @@ def _release(platform_id: int, token: uuid.UUID, lease: Lease | None) -> None:
     Platform.objects.filter(pk=platform_id, lease_token=token).update(lease_token=None, lease_until=None, **known)
 
 
-def rest(lease: Lease, reason: str) -> None:
-    """The breaker is open: leave the platform alone, for longer with each probe that fails."""
-    doublings = min(lease.failures_in_a_row - STORM, 10)
-    pause(lease, min(_REST * 2.0**doublings, _LONGEST_REST), reason)
+def heed(lease: Lease, error: exceptions.LtiError) -> None:
+    """Leave the platform alone if the error asks for it: as long as it says, or for longer with each failed probe."""
+    if isinstance(error, exceptions.Throttled):
+        pause(lease, error.retry_after or verdicts.THROTTLE_REST, str(error))
+    elif lease.is_storm:
+        doublings = min(lease.failures_in_a_row - STORM, 10)
+        pause(lease, min(_REST * 2.0**doublings, _LONGEST_REST), str(error))
 
 
 def pause(lease: Lease, seconds: float, reason: str) -> None:

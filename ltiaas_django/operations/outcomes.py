@@ -80,16 +80,15 @@ class Writer:
         self._waiting: list[Outcome] = []
         # At times of its own: the passes of many platforms begin together, and would all write in the same moment.
         self._flushed_at = time.monotonic() - random.uniform(0, FLUSH_SECONDS)  # noqa: S311  no secret
-        self._accepted_in: set[int] = (
-            set()
-        )  # courses: where one score was taken, the others were refused for themselves
+        self.accepted_in: set[int] = set()
+        """Courses of which one score was taken: the others that are refused there are refused for themselves."""
 
     def take(self, outcome: Outcome) -> None:
         """Remember an outcome until the next flush."""
         self._waiting.append(outcome)
         self.settled += 1
         if outcome.accepted:
-            self._accepted_in.add(outcome.job.row.line_item.context_id)
+            self.accepted_in.add(outcome.job.row.line_item.context_id)
 
     def flush_if_due(self) -> None:
         """Write down what has come in, once it is much, or a second old."""
@@ -189,7 +188,7 @@ class Writer:
             if outcome.error is None:
                 continue
             row, error, context_id = free[outcome.job.row.pk], outcome.error, outcome.job.row.line_item.context_id
-            if _is_about_a_learner(outcome) and context_id not in self._accepted_in:
+            if _is_about_a_learner(outcome) and context_id not in self.accepted_in:
                 # Canvas says "not a student" of every learner while the course is not published.
                 error = verdicts.CourseNotGradable(f"The LMS takes no grades for this course yet? {error}"[:500])
             self._record_failure(outcome, error, row, counts)

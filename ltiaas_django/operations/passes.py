@@ -24,7 +24,7 @@ from ltiaas_django import exceptions, sealing
 from ltiaas_django.conf import settings
 from ltiaas_django.models import Context, Launch, OutgoingScore, Platform, ScoreAttempt, ServiceKey, SyncRun
 from ltiaas_django.models.grades import lock_free
-from ltiaas_django.operations import delivery, drift, grades, leases, outcomes, rosters, verdicts, waking
+from ltiaas_django.operations import delivery, drift, grades, leases, outcomes, rosters, waking
 
 logger = logging.getLogger(__name__)
 
@@ -338,10 +338,8 @@ def _heed(lease: leases.Lease, context: Context, error: exceptions.LtiError) -> 
     lease.note_failure(error)
     if isinstance(error, exceptions.CourseConcluded):
         outcomes.conclude(context.pk)
-    elif isinstance(error, exceptions.Throttled):
-        leases.pause(lease, error.retry_after or verdicts.THROTTLE_REST, str(error))
-    elif lease.is_storm:
-        leases.rest(lease, str(error))
+    else:
+        leases.heed(lease, error)
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from ltiaas_django.conf import settings
 from ltiaas_django.models import Context, OutgoingScore, Platform, ServiceKey, SyncRun
+from ltiaas_django.models.grades import ACTIONABLE
 
 Level = Literal["ok", "attention", "failing", "stopped"]
 State = OutgoingScore.State
@@ -222,7 +223,7 @@ def _late(now: datetime) -> datetime:
 
 def _scores(rows: QuerySet[OutgoingScore], now: datetime) -> Scores:
     active, free = _at_work("line_item__context__", now)
-    to_send = Q(state=State.DUE) | Q(state=State.UNKNOWN)
+    to_send = ACTIONABLE
     due, night = to_send & Q(due_at__lte=now), to_send & Q(due_at__isnull=True)
     last_night = now - _A_NIGHT_MISSED
     untried = Q(attempted_at__isnull=True) | Q(attempted_at__lt=last_night)

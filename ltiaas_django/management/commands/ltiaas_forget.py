@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import OperationalError, ProgrammingError
+from django.core.management.base import CommandError, CommandParser
 
 from ltiaas_django import exceptions
+from ltiaas_django.management.base import ExplainedCommand, ready_database
 from ltiaas_django.management.printing import printable
 from ltiaas_django.models import LtiUser
 from ltiaas_django.operations import forgetting
@@ -37,14 +36,9 @@ no; 2 for wrong arguments.
 """
 
 
-class Command(BaseCommand):
+class Command(ExplainedCommand):
     help = "Erase a person of an LMS: names, launches, memberships and scores. Asks before it does."
-
-    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
-        parser = super().create_parser(prog_name, subcommand, **kwargs)
-        parser.epilog = _EPILOG
-        parser.formatter_class = argparse.RawDescriptionHelpFormatter
-        return parser
+    epilog = _EPILOG
 
     def add_arguments(self, parser: CommandParser) -> None:
         who = parser.add_mutually_exclusive_group(required=True)
@@ -57,6 +51,7 @@ class Command(BaseCommand):
         parser.add_argument("--drop-unsent", action="store_true", help="also drop grades that the LMS does not have")
         parser.add_argument("--delete-user", action="store_true", help="delete the Django user too, with what it owns")
 
+    @ready_database()
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             people = _people(options)
@@ -81,8 +76,6 @@ class Command(BaseCommand):
             raise CommandError(printable(error), returncode=_WRONG_ARGUMENTS) from None
         except forgetting.CannotForget as error:
             raise CommandError(printable(error)) from None
-        except (OperationalError, ProgrammingError) as error:
-            raise CommandError(f"The database is not ready ({error}). Run manage.py migrate.") from None
         self.stdout.write("Erased.")
 
     def _show(self, traces: forgetting.Traces, *, delete_users: bool) -> None:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import json
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import OperationalError, ProgrammingError
 from django.utils.timezone import localtime
 from rich.text import Text
 
+from ltiaas_django.management.base import ExplainedCommand, ready_database
 from ltiaas_django.management.printing import new_table, printable, render
 from ltiaas_django.models import OutgoingScore, Platform, SyncRun
 from ltiaas_django.operations import status
@@ -43,16 +42,11 @@ examples:
 """
 
 
-class Command(BaseCommand):
+class Command(ExplainedCommand):
     help = (
         "Say what is due, waiting, failing, parked, paused or stopped, and how the last passes went. Changes nothing."
     )
-
-    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
-        parser = super().create_parser(prog_name, subcommand, **kwargs)
-        parser.epilog = _EPILOG
-        parser.formatter_class = argparse.RawDescriptionHelpFormatter
-        return parser
+    epilog = _EPILOG
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json", action="store_true", help="print one JSON object, with everything that is known")
@@ -62,12 +56,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         platform_id = options["platform"]
-        try:
+        with ready_database():
             if platform_id is not None and not Platform.objects.filter(pk=platform_id).exists():
                 raise CommandError(f"There is no platform {platform_id}.", returncode=2)
             standing = status.look(platform_id)
-        except (OperationalError, ProgrammingError) as error:
-            raise CommandError(f"The database is not ready ({error}). Run manage.py migrate.") from None
         if options["json"]:
             said = {"status": standing.level, "failures": standing.failures, "attention": standing.attention}
             text = json.dumps({**said, **dataclasses.asdict(standing)}, cls=DjangoJSONEncoder, indent=2)

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import argparse
-import io
-import shutil
 import threading
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import OperationalError, ProgrammingError
+from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.timezone import localtime
-from rich import box, console, progress, table
+from rich import console, progress
 from rich.text import Text
 
 from ltiaas_django import exceptions
 from ltiaas_django.conf import settings
+from ltiaas_django.management.base import ExplainedCommand, ready_database
+from ltiaas_django.management.printing import new_table, printable, render
 from ltiaas_django.models import OutgoingScore, Platform, SyncRun
 from ltiaas_django.operations import leases, passes
 from ltiaas_django.redaction import redact
@@ -52,14 +50,9 @@ Exit status: 0 when the pass ran to its end, also if single scores failed (the t
 """
 
 
-class Command(BaseCommand):
+class Command(ExplainedCommand):
     help = "Send recorded grades to the LMSs, and read their rosters: the night's work, now and without Celery."
-
-    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
-        parser = super().create_parser(prog_name, subcommand, **kwargs)
-        parser.epilog = _EPILOG
-        parser.formatter_class = argparse.RawDescriptionHelpFormatter
-        return parser
+    epilog = _EPILOG
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("what", choices=list(_KINDS), help="what to bring in step with the LMSs")
@@ -73,10 +66,8 @@ class Command(BaseCommand):
         self.runs: list[SyncRun] = []
         self.troubles: list[str] = []
         self.began = timezone.now()
-        try:
+        with ready_database():
             Platform.objects.exists()
-        except (OperationalError, ProgrammingError) as error:
-            raise CommandError(f"The database is not ready ({error}). Run manage.py migrate.") from None
         if platform_id is not None:
             self._check_platform(platform_id)
         if options["dry_run"]:
@@ -90,10 +81,10 @@ class Command(BaseCommand):
         platform = Platform.objects.filter(pk=platform_id).first()
         if platform is None:
             known = Platform.objects.order_by("pk")[:20]
-            offered = ", ".join(f"{one.pk} ({_printable(one)})" for one in known) or "none; a first launch brings one"
+            offered = ", ".join(f"{one.pk} ({printable(one)})" for one in known) or "none; a first launch brings one"
             raise CommandError(f"There is no platform {platform_id}. There are: {offered}.", returncode=2)
         if not platform.is_active:
-            self.stdout.write(f"{_printable(platform)} is switched off (not active): nothing is sent or read.")
+            self.stdout.write(f"{printable(platform)} is switched off (not active): nothing is sent or read.")
 
     # --- the pass ---
 
@@ -169,7 +160,7 @@ class Command(BaseCommand):
         return runs
 
     def _trouble(self, what: str, error: Exception) -> None:
-        text = _printable(redact(f"{what} ({type(error).__name__}: {error})."))
+        text = printable(redact(f"{what} ({type(error).__name__}: {error})."))
         self.troubles.append(text)
         self.stdout.write(text)
 
@@ -181,9 +172,9 @@ class Command(BaseCommand):
         for kind in kinds:
             self._show_runs(kind, [run for run in self.runs if run.kind == kind])
         for error in dict.fromkeys(f"{_name(run.platform)}: {run.error}" for run in self.runs if run.error):
-            self.stdout.write(_printable(error))
+            self.stdout.write(printable(error))
         for reason, count in passes.reasons(platform_id, self.began):
-            self.stdout.write(_printable(f"{count} × {reason}"))
+            self.stdout.write(printable(f"{count} × {reason}"))
         self._say_what_is_left(platform_id)
         held_back = passes.held_back(kinds)
         for platform in held_back if platform_id is None else held_back.filter(pk=platform_id):
@@ -203,14 +194,23 @@ class Command(BaseCommand):
             rows.setdefault(run.platform_id, []).append(run)
         if not rows:
             return
-        shown = self._table(str(kind.label).capitalize(), *_COUNTS[kind], "outcome", "seconds")
+        on_terminal = self.stdout.isatty()
+        shown = new_table(
+            str(kind.label).capitalize(),
+            *_COUNTS[kind],
+            "outcome",
+            "seconds",
+            numbers=frozenset({*_COUNTS[kind], "seconds"}),
+            words=frozenset({"outcome"}),
+            on_terminal=on_terminal,
+        )
         for same in rows.values():
             counts = _sum_up(same)
             outcomes = {run.get_outcome_display() for run in same}
             outcome = outcomes.pop() if len(outcomes) == 1 else str(SyncRun.Outcome.PARTIAL.label)
             numbers = (str(counts[name]) for name in _COUNTS[kind])
             shown.add_row(Text(_name(same[0].platform)), *numbers, outcome, f"{sum(map(_seconds, same)):.1f}")
-        self._print(shown)
+        self.stdout.write(render(shown, on_terminal=on_terminal))
 
     def _foretell(self, kinds: Sequence[SyncRun.Kind], platform_id: int | None) -> None:
         self.stdout.write("Dry run: nothing is sent, read or changed.")
@@ -223,29 +223,19 @@ class Command(BaseCommand):
             if kind == Kind.GRADES and settings.SCORE_SOURCE:
                 self.stdout.write(f"{settings.SCORE_SOURCE} would be asked for more.")
             if counts:
-                shown = self._table(str(kind.label).capitalize(), "due now", "with the night")
-                platforms = Platform.objects.in_bulk(list(counts))
-                for pk, (now, then) in counts.items():
-                    shown.add_row(Text(_name(platforms.get(pk))), str(now), str(then))
-                self._print(shown)
+                self._show_forecast(kind, counts)
         held_back = passes.held_back(kinds)
         for platform in held_back if platform_id is None else held_back.filter(pk=platform_id):
             self.stdout.write(f"{_name(platform)} would be skipped: {_why_held_back(platform)}.")
 
-    def _table(self, title: str, *columns: str) -> table.Table:
-        shown = table.Table(box=box.SIMPLE_HEAD if self.stdout.isatty() else None, pad_edge=False)
-        shown.add_column(title)
-        for column in columns:
-            shown.add_column(column, justify="left" if column == "outcome" else "right", no_wrap=True)
-        return shown
-
-    def _print(self, shown: table.Table) -> None:
-        """Without colours; in a pipe as wide as it needs to be, so that nothing is cut."""
-        width = shutil.get_terminal_size().columns if self.stdout.isatty() else 10_000
-        paper = console.Console(file=io.StringIO(), width=width, color_system=None, force_terminal=False)
-        paper.print(shown)
-        text = paper.file.getvalue()  # type: ignore[attr-defined]
-        self.stdout.write("\n".join(line.rstrip() for line in text.splitlines()))
+    def _show_forecast(self, kind: SyncRun.Kind, counts: dict[int, tuple[int, int]]) -> None:
+        on_terminal, columns = self.stdout.isatty(), ("due now", "with the night")
+        title = str(kind.label).capitalize()
+        shown = new_table(title, *columns, numbers=frozenset(columns), on_terminal=on_terminal)
+        platforms = Platform.objects.in_bulk(list(counts))
+        for pk, (now, then) in counts.items():
+            shown.add_row(Text(_name(platforms.get(pk))), str(now), str(then))
+        self.stdout.write(render(shown, on_terminal=on_terminal))
 
 
 def _forecast(kind: str, platform_id: int | None) -> dict[int, tuple[int, int]]:
@@ -271,12 +261,7 @@ def _seconds(run: SyncRun) -> float:
 
 
 def _name(platform: Platform | None) -> str:
-    return f"{platform.pk} {_printable(platform)}" if platform else "?"
-
-
-def _printable(what: object) -> str:
-    """An LMS names itself: control characters in a name would steer the operator's terminal."""
-    return "".join(character if character.isprintable() else "�" for character in str(what))
+    return f"{platform.pk} {printable(platform)}" if platform else "?"
 
 
 def _why_held_back(platform: Platform) -> str:
@@ -284,5 +269,5 @@ def _why_held_back(platform: Platform) -> str:
         return "another worker is at it"
     until = timezone.localtime(platform.paused_until) if platform.paused_until else timezone.localtime()
     return f"paused until {until:%Y-%m-%d %H:%M:%S}" + (
-        f" ({_printable(platform.pause_reason)})" if platform.pause_reason else ""
+        f" ({printable(platform.pause_reason)})" if platform.pause_reason else ""
     )

@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage lint format types sabotage bench constraints check-python clean
+.PHONY: help demo test coverage lint format types audit sabotage bench messages constraints check-python clean
 .DELETE_ON_ERROR:
 
 help: ## show this list
@@ -32,11 +32,20 @@ format: $(VENV)/.dev ## mend style and format
 types: $(VENV)/.dev ## check types
 	$(BIN)/mypy
 
+audit: $(VENV)/.dev ## look for known weaknesses, in our code and in what it depends on
+	$(BIN)/python .ci/audit.py
+
 sabotage: $(VENV)/.dev ## break each promise on purpose, one at a time: its test must notice
 	$(BIN)/python -m tests.sabotage
 
 bench: $(VENV)/.bench ## measure, beside other ways and beside the limit; a quarter of an hour (see docs/performance.md)
 	@$(BIN)/python -m benchmarks $(BENCH)
+
+messages: $(VENV)/.dev ## collect the texts for people into ltiaas_django/locale, and compile their translations
+	@command -v msgfmt >/dev/null && command -v xgettext >/dev/null \
+	  || { echo "'make messages' needs GNU gettext. On Debian and Ubuntu: apt-get install gettext" >&2; exit 1; }
+	cd ltiaas_django && ../$(BIN)/python -m django makemessages --all --add-location file --no-obsolete
+	cd ltiaas_django && ../$(BIN)/python -m django compilemessages
 
 constraints: check-python ## renew constraints.txt from the newest releases
 	@set -e; scratch=$$(mktemp -d); trap 'rm -rf "$$scratch"' EXIT; \

@@ -123,6 +123,4 @@ if not DEBUG:
     SECURE_HSTS_SECONDS = 365 * 24 * 3600
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
     SECURE_HSTS_PRELOAD = True
-    # An LMS shows the tool in a frame of its own page: a browser sends cookies there only if they say so.
-    SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
-    SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "None"
+    SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True  # SameSite stays Lax: LtiMiddleware fits cookies for frames

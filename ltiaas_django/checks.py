@@ -7,13 +7,14 @@ E002  an unknown setting                         W002  sessions that cannot be e
 E003  a required setting is missing              W003  a database that is not supported
 E004  a setting of the wrong type or size        W004  SQLite without IMMEDIATE transactions
 E005  SSO_POLICY cannot be used                  W005  the launch URL is not mounted
-E006  SCORE_SOURCE cannot be used                W006  the session cookie stays behind in a frame (deploy)
-E007  CALL_DEADLINE is too long for LEASE        W007  the CSRF cookie does (deploy)
-E008  LtiMiddleware is missing                   W008  no schedule runs our tick (deploy)
+E006  SCORE_SOURCE cannot be used                W006  no schedule runs our tick (deploy)
+E007  CALL_DEADLINE is too long for LEASE
+E008  LtiMiddleware is missing
 E009  LtiMiddleware is not the first
 E010  sessions or authentication are missing in MIDDLEWARE
 E011  sessions or authentication are missing in INSTALLED_APPS
 E012  USE_TZ is off
+E013  ROLE_GROUPS, and a user model without groups
 
 A check never raises, whatever a setting holds, and no message shows a value that may be secret.
 """
@@ -37,9 +38,9 @@ from django.db import connections, router
 from django.urls import NoReverseMatch, reverse
 from django.utils.module_loading import import_string
 
-from ltiaas_django import conf, redaction
+from ltiaas_django import conf, exceptions, redaction, vocabulary
 from ltiaas_django.models import OutgoingScore
-from ltiaas_django.operations import sso
+from ltiaas_django.operations import groups, sso
 
 TAG = "ltiaas"
 
@@ -106,6 +107,14 @@ def _is_path(value: Any) -> bool:
     return isinstance(value, str) and re.fullmatch(r"\w+(\.\w+)+", value) is not None
 
 
+def _are_role_groups(value: Any) -> bool:
+    try:
+        groups.parse_rules(value)
+    except exceptions.ConfigurationError:
+        return False
+    return True
+
+
 def _are_sealing_keys(value: Any) -> bool:
     return isinstance(value, list | tuple) and all(isinstance(key, str) and _is_sealing_key(key) for key in value)
 
@@ -140,6 +149,12 @@ RULES: Mapping[str, Rule] = {
         lambda value: value is None or _is_path(value), "a dotted path, or None", '"quiz.grades.changed_since"'
     ),
     "SSO_POLICY": Rule(_is_path, "a dotted path", '"quiz.sso.QuizSsoPolicy"'),
+    "ROLE_GROUPS": Rule(
+        _are_role_groups,
+        f"a dict from roles ({', '.join(vocabulary.Role)}) to names of groups, "
+        'in which "{context}" may stand for the course',
+        '{"Instructor": "teachers", "Learner": "course-{context}-learners"}',
+    ),
     "SEALING_KEYS": Rule(
         _are_sealing_keys,
         "a list of secrets that are not blank, newest first",
@@ -202,7 +217,7 @@ def check_settings(app_configs: object = None, **options: object) -> list[checks
             text = f'{_DICT}["{name}"] must be {rule.must}, not {_shown(name, given[name])}.'
             found.append(_wrong(code, name, text, rule))
     sound = {name: value for name, value in given.items() if _is_known(name) and RULES[name].is_sound(value)}
-    found += [*_check_paths(sound), *_check_deadlines(sound, given), *_check_http(sound)]
+    found += [*_check_paths(sound), *_check_groups(sound), *_check_deadlines(sound, given), *_check_http(sound)]
     return [_without_api_key(message, given.get("API_KEY")) for message in found]
 
 
@@ -250,6 +265,15 @@ def _check_paths(sound: Mapping[str, Any]) -> Iterable[checks.CheckMessage]:
         if problem:
             hint = f"Write def {source.rpartition('.')[2]}(since): yield ... there, or leave SCORE_SOURCE out."
             yield checks.Error(f'{_DICT}["SCORE_SOURCE"] cannot be used: {problem}.', hint=hint, id="ltiaas.E006")
+
+
+def _check_groups(sound: Mapping[str, Any]) -> Iterable[checks.CheckMessage]:
+    if sound.get("ROLE_GROUPS") and apps.is_installed("django.contrib.auth") and not groups.users_have_groups():
+        yield checks.Error(
+            f'{_DICT}["ROLE_GROUPS"] is set, and the user model {django_settings.AUTH_USER_MODEL} has no groups.',
+            hint="Let the user model inherit django.contrib.auth.models.PermissionsMixin, or leave ROLE_GROUPS out.",
+            id="ltiaas.E013",
+        )
 
 
 def _load(path: str) -> tuple[object, str]:
@@ -418,28 +442,6 @@ def check_urls(app_configs: object = None, **options: object) -> list[checks.Che
 # --- for deployment ---------------------------------------------------------------------------------------------------
 
 
-@checks.register(TAG, checks.Tags.security, deploy=True)
-def check_cookies(app_configs: object = None, **options: object) -> list[checks.CheckMessage]:
-    """An LMS shows the tool in a frame of its own site: a browser sends it only cookies marked for that."""
-    found: list[checks.CheckMessage] = []
-    for cookie, code, loss in (
-        ("SESSION", "W006", "people are signed out at the first click"),
-        ("CSRF", "W007", "no form can be sent"),
-    ):
-        if cookie == "CSRF" and django_settings.CSRF_USE_SESSIONS:
-            continue
-        samesite = getattr(django_settings, f"{cookie}_COOKIE_SAMESITE")
-        missing = []
-        if not isinstance(samesite, str) or samesite.lower() != "none":
-            missing.append(f'{cookie}_COOKIE_SAMESITE = "None"')
-        if not getattr(django_settings, f"{cookie}_COOKIE_SECURE"):
-            missing.append(f"{cookie}_COOKIE_SECURE = True")
-        if missing:
-            text = f"Browsers do not send the {cookie.lower()} cookie in the frame of an LMS: {loss}."
-            found.append(checks.Warning(text, hint=f"Write {' and '.join(missing)}.", id=f"ltiaas.{code}"))
-    return found
-
-
 @checks.register(TAG, deploy=True)
 def check_schedule(app_configs: object = None, **options: object) -> list[checks.CheckMessage]:
     """Something runs our tick: else nothing is sent at night, tried again, or taken over from a worker that died."""
@@ -459,6 +461,6 @@ def check_schedule(app_configs: object = None, **options: object) -> list[checks
             hint="Write app.conf.beat_schedule = {**app.conf.beat_schedule, **schedules.nightly()} in celery.py "
             "(from ltiaas_django import schedules), import the app in the project's __init__.py, and run celery beat. "
             "Without Celery, let cron run: manage.py ltiaas_sync all.",
-            id="ltiaas.W008",
+            id="ltiaas.W006",
         )
     ]

@@ -6,6 +6,8 @@ The system checks (`checks.py`) judge values; here a missing required one raises
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Literal
 
 from django.conf import settings as django_settings
@@ -36,6 +38,8 @@ class Settings:
 
     SSO_POLICY: str = "ltiaas_django.operations.sso.SsoPolicy"
     """Dotted path of the class that finds or makes the Django user of a launch."""
+    ROLE_GROUPS: Mapping[str, str] = MappingProxyType({})
+    """Role to name of the Django group that its holders are in; "{context}" in a name makes one group per course."""
     SEALING_KEYS: tuple[str, ...] | list[str] = ()
     """Secrets that seal stored keys, newest first. Empty: SECRET_KEY and SECRET_KEY_FALLBACKS."""
 

@@ -13,6 +13,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, TypeVar, dataclass_transform
 
+from ltiaas_django import content_items
 from ltiaas_django.vocabulary import ActivityProgress, GradingProgress, LaunchType, MembershipStatus
 
 _Class = TypeVar("_Class")
@@ -103,6 +104,8 @@ class Services:
     """Only when exactly one line item belongs to the launch."""
     scopes: tuple[str, ...] = ()
     offers_deep_linking: bool = False
+    deep_linking: content_items.Limits = dataclasses.field(default_factory=content_items.Limits)
+    """Of a deep linking launch: what the LMS takes."""
     service_key: str = dataclasses.field(default="", repr=False)
     """Opaque and long-lived; opens the context's services outside the launch."""
     legacy_service_key: str = dataclasses.field(default="", repr=False)
@@ -118,6 +121,8 @@ class IdToken:
     platform: Platform
     launch: Launch
     services: Services
+    for_user_id: str = ""
+    """Of a submission review: whose work is looked at (Submission Review 1.0, section 3.1)."""
     raw: Mapping[str, Any] = dataclasses.field(default_factory=dict, repr=False, compare=False)
     """The whole answer, for what is not parsed here. Holds the service key: never store or log it."""
 
@@ -166,6 +171,16 @@ class LineItem:
 
 
 @_frozen
+class DeepLinkingMessage:
+    """The answer to a deep linking launch, to be posted by the person's browser (Deep Linking 2.0, section 4.4.2)."""
+
+    message: str = dataclasses.field(repr=False)
+    """A signed JWT, for the form field `JWT`."""
+    target: str
+    """The LMS's page that takes it."""
+
+
+@_frozen
 class Score:
     """What we send about one person's work (Assignment and Grade Services 2.0, section 3.4)."""
 
@@ -181,6 +196,55 @@ class Score:
     """When the score changed; aware."""
     extra: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """Further members passed on as they are, such as Canvas's submission extension."""
+
+
+@_frozen
+class PlatformRegistration:
+    """A platform of the account, as LTIAAS holds it, or as it is to be registered (then without id and key)."""
+
+    ltiaas_id: str = ""
+    issuer: str = ""
+    client_id: str = ""
+    name: str = ""
+    authentication_endpoint: str = ""
+    access_token_endpoint: str = ""
+    auth_method: str = ""
+    """How the LMS's signatures are checked: `JWK_SET`, `JWK_KEY` or `RSA_KEY`."""
+    auth_key: str = ""
+    """The URL of the key set, or the public key itself, of the LMS."""
+    public_key: str = ""
+    """LTIAAS's own for this platform; some LMSs ask for it."""
+    is_active: bool | None = None
+    """Whether it may launch; None: LTIAAS did not say."""
+
+
+@_frozen
+class RegistrationMessage:
+    """A message that an LMS can send (LTI Dynamic Registration 1.0, section 2.1.2), and where it offers it."""
+
+    type: str
+    placements: tuple[str, ...] = ()
+
+
+@_frozen
+class RegistrationRequest:
+    """What an LMS that wants to be registered says of itself. Nobody has checked any of it."""
+
+    issuer: str = ""
+    """Shown to people, never fetched: it may point anywhere, into our own network too."""
+    product_family: str = ""
+    version: str = ""
+    scopes: tuple[str, ...] = ()
+    messages: tuple[RegistrationMessage, ...] = ()
+
+
+@_frozen
+class ApprovedRegistration:
+    """What LTIAAS answers to an approval."""
+
+    ltiaas_id: str
+    html: str = dataclasses.field(repr=False)
+    """LTIAAS's own, to be put into the page as it is: it closes the LMS's window."""
 
 
 @_frozen

@@ -4,11 +4,14 @@ LtiError                          everything we raise
 ├── ConfigurationError            (also ImproperlyConfigured) the site's owner must change a setting
 ├── SealError                     a stored secret cannot be read with any of the sealing keys
 ├── LaunchError                   this launch cannot go on; shown to the person; has .status_code
+│   ├── ContentNotAccepted        the LMS does not take such content items from this deep linking launch
 │   ├── InvalidLaunch             the request or the ID token is not a launch that we can open
 │   ├── LaunchExpired             the ltik is older than 24 hours, or unknown
 │   ├── LaunchReplayed            the ltik was used before, and not by this browser
+│   ├── LaunchThrottled           the site's rate limiter said no; has .retry_after
 │   ├── LaunchUnavailable         LTIAAS cannot be asked just now, or not with our API key
 │   └── SsoRefused                the sign-in policy said no
+├── InvalidContent                (also ValueError) a content item that cannot be one; names the field
 ├── UnknownPerson                 `user=` names no LTI user, or several
 ├── ServiceNotOffered             no usable key offers what is asked (roster, grades)
 └── ApiError                      we asked, and it did not work; has .origin, .status_code, .retryable
@@ -58,6 +61,12 @@ class LaunchError(LtiError):
     status_code = 400
 
 
+class ContentNotAccepted(LaunchError):
+    """The LMS does not take such content items from this deep linking launch; nothing was sent."""
+
+    status_code = 422
+
+
 class InvalidLaunch(LaunchError):
     """The request or the ID token is not a launch that we can open."""
 
@@ -74,6 +83,14 @@ class LaunchReplayed(LaunchError):
     status_code = 403
 
 
+class LaunchThrottled(LaunchError):
+    """The site's rate limiter said no."""
+
+    status_code = 429
+    retry_after = 60.0
+    """Seconds to wait."""
+
+
 class LaunchUnavailable(LaunchError):
     """LTIAAS cannot be asked just now, or does not accept our API key: nothing that the person could mend."""
 
@@ -84,6 +101,10 @@ class SsoRefused(LaunchError):
     """The sign-in policy said no."""
 
     status_code = 403
+
+
+class InvalidContent(LtiError, ValueError):
+    """A content item that cannot be one; the text names the field."""
 
 
 class UnknownPerson(LtiError, LookupError):

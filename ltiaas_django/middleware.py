@@ -1,4 +1,4 @@
-"""`request.lti` on every request, and pages that may be shown in the LMS's frame."""
+"""`request.lti` on every request, and pages and cookies that live in the LMS's frame."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, HttpResponse
 from django.http.multipartparser import MultiPartParserError
 from django.http.request import RawPostDataException, UnreadablePostError
+from django.utils import translation
 from django.utils.functional import SimpleLazyObject
 
+from ltiaas_django import framing, languages
 from ltiaas_django.models import AbsentLaunch, Launch
 from ltiaas_django.models.launches import HEADER, PARAMETER
 from ltiaas_django.operations import launching
@@ -21,8 +23,9 @@ _FORM_TYPES = {"application/x-www-form-urlencoded", "multipart/form-data"}
 class LtiMiddleware:
     """Sets `request.lti`: the launch that the request names, or something falsy. It comes first in MIDDLEWARE.
 
-    Nothing is read from the database unless a launch is named or `request.lti` is looked at. X-Frame-Options is
-    lifted where a page is served under a launch, and nowhere else.
+    Under a launch the site speaks the launch's language, if it can. In a session that began in a frame, cookies are
+    sent so that browsers keep them there, and X-Frame-Options is lifted. Nothing is read from the database unless a
+    launch is named, `request.lti` is looked at, or an answer to a frame has to be fitted.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -35,15 +38,25 @@ class LtiMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         request.lti = SimpleLazyObject(lambda: _launch_of(request))  # type: ignore[attr-defined]
-        response = self.get_response(request)
-        if response.has_header("X-Frame-Options") and hasattr(request, "user") and request.lti:  # type: ignore[attr-defined]
-            del response["X-Frame-Options"]
+        framing.choose_session(request, is_named=bool(request.GET.get(PARAMETER) or request.headers.get(HEADER)))
+        language = translation.get_language()
+        try:
+            response = self.get_response(request)
+        finally:
+            if language is not None and translation.get_language() != language:
+                translation.activate(language)
+        framing.fit(request, response)
         return response
 
 
 def _launch_of(request: HttpRequest) -> Launch | AbsentLaunch:
     named = named_launch(request)
-    return launching.find_launch(named, request.user) if named else AbsentLaunch("unnamed")
+    if not named:
+        return AbsentLaunch("unnamed")
+    launch = launching.find_launch(named, request.user)
+    if launch:
+        languages.speak(request, launch.locale)
+    return launch
 
 
 def named_launch(request: HttpRequest) -> str:

@@ -8,16 +8,27 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 
-from ltiaas_django.models import Launch
+from ltiaas_django import languages
+from ltiaas_django.models import AbsentLaunch, Launch
 from ltiaas_django.models.launches import PARAMETER, add_launch
 from ltiaas_django.operations import launching
 
 
-def show(request: HttpRequest, template: str, context: dict[str, Any], status: int = 200) -> HttpResponse:
-    """Render one of our pages: never cached, and shown in the LMS's frame."""
-    response = render(request, f"ltiaas_django/{template}", context, status=status)
+def show(
+    request: HttpRequest, template: str, context: dict[str, Any], status: int = 200, *, launch: Launch | None = None
+) -> HttpResponse:
+    """Render one of our pages: never cached, and shown in the LMS's frame.
+
+    `launch`: one that `request.lti` is not, or not yet. The page speaks its language, and has forms that work in its
+    frame.
+    """
+    with languages.of_launch(launch.locale if launch else ""):
+        response = render(request, f"ltiaas_django/{template}", context, status=status)
     response.headers["Cache-Control"] = "no-store"
+    response.headers["Referrer-Policy"] = "same-origin"  # stricter, and forms would say "Origin: null"
     response.xframe_options_exempt = True
+    if launch is not None and launch.framed:
+        response.lti_framed = True  # type: ignore[attr-defined]
     return response
 
 
@@ -27,25 +38,36 @@ def error(request: HttpRequest, message: str, *, status: int, title: str = "", r
     return show(request, "error.html", {"title": title, "message": message, "return_url": return_url}, status)
 
 
-def launch_needed(request: HttpRequest, reason: str) -> HttpResponse:
-    """For a page that needs a launch and has none: choose a live one, or launch again from the course."""
+def launch_needed(request: HttpRequest, absent: AbsentLaunch) -> HttpResponse:
+    """For a page that needs a launch and has none: choose a live one, or launch again, and where."""
+    reason = absent.reason
+    if absent.launch is not None:
+        languages.speak(request, absent.launch.locale)
     if reason == "unnamed" and request.method in {"GET", "HEAD"}:
         launches = launching.live_launches(request.user)
         if launches:
-            choices = [(launch, _same_page(request, launch)) for launch in launches]
+            languages.speak(request, launches[0].locale)
+            choices = [(launch, clean_url(request, launch)) for launch in launches]
             return show(request, "choose.html", {"title": _("Which activity?"), "choices": choices})
-    again = _("Please open the activity from your course again.")
+    place = launching.place_of(absent, request.user)
+    from_course = _("Please open “%(activity)s” from the course “%(course)s” again.") % place if place else again()
     not_yours = _("This page belongs to somebody else's launch, or your browser did not keep the sign-in.")
     messages = {
         "unnamed": _("This page opens only from an activity in your course. Please open the activity there."),
-        "unknown": " ".join([_("This page belongs to a launch that is not known here any more."), again]),
-        "expired": " ".join([_("This page was opened too long ago."), again]),
-        "not_yours": " ".join([not_yours, _("Nothing was saved."), again]),
+        "unknown": " ".join([_("This page belongs to a launch that is not known here any more."), from_course]),
+        "expired": " ".join([_("This page was opened too long ago."), from_course]),
+        "not_yours": " ".join([not_yours, _("Nothing was saved."), from_course]),
     }
     return error(request, messages[reason], status=403, title=_("Please launch again"))
 
 
-def _same_page(request: HttpRequest, launch: Launch) -> str:
+def again() -> str:
+    """What helps nearly always."""
+    return _("Please open the activity from your course again.")
+
+
+def clean_url(request: HttpRequest, launch: Launch) -> str:
+    """This page's URL with the launch named, and with the tool's own query parameters, but without any other launch."""
     query = request.GET.copy()
     query.pop(PARAMETER, None)
     return add_launch(f"{request.path}?{query.urlencode()}" if query else request.path, str(launch.pk))

@@ -28,6 +28,8 @@ class Browser:
 
     def __init__(self) -> None:
         self._session = new_session()
+        # A tab, as browsers say: in a frame the cookies would be Secure, and the demo is served without HTTPS.
+        self._session.headers["Sec-Fetch-Dest"] = "document"
         self.url = ""
         self.page = Page("")
 

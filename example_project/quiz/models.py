@@ -11,29 +11,28 @@ from django.core.validators import MinValueValidator
 from django.db import models, transaction
 from django.utils import timezone
 
-from ltiaas_django.models import ResourceLink
+from example_project.quiz.catalogue import CATALOGUE, FIRST
+from ltiaas_django.models import Launch, ResourceLink
 
 Answers = Mapping[int, str]
 """The choice that was made for each question, by the question's id."""
 
-FIRST_QUESTIONS = [
-    ("What is the mean of 2, 4 and 9?", 2, "4\n* 5\n6\n9"),
-    ("What is the median of 1, 3, 3, 8 and 20?", 2, "* 3\n7\n8\n20"),
-    ("What is the mode of 4, 7, 7 and 9?", 3, "4\n6.75\n* 7\n9"),
-    ("One very large value joins many small ones. Which average moves most?", 3, "* the mean\nthe median\nthe mode"),
-]
-"""Text, points and choices of a new quiz; the right choice begins with a star."""
-
 
 class QuizManager(models.Manager["Quiz"]):
-    def of(self, resource_link: ResourceLink) -> Quiz:
-        """The quiz behind an activity, made when it is opened for the first time."""
+    def of(self, launch: Launch, resource_link: ResourceLink) -> Quiz:
+        """The quiz behind a launch's activity, made when it is opened for the first time.
+
+        Which one of the catalogue it is says the custom parameter `quiz`, which the teacher's choice has put there
+        (`QuizLaunch.handle_deep_linking_launch`) and the LMS sends, signed, with every launch.
+        """
+        named = launch.custom.get("quiz")
+        template = CATALOGUE.get(named if isinstance(named, str) else FIRST, CATALOGUE[FIRST])
         with transaction.atomic():
             quiz, is_new = self.get_or_create(resource_link=resource_link)
             if is_new:
                 Question.objects.bulk_create(
                     Question(quiz=quiz, position=position, text=text, points=points, choices=choices)
-                    for position, (text, points, choices) in enumerate(FIRST_QUESTIONS, start=1)
+                    for position, (text, points, choices) in enumerate(template.questions, start=1)
                 )
         return quiz
 

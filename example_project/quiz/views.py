@@ -9,10 +9,11 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 
+from example_project.quiz.catalogue import CATALOGUE
 from example_project.quiz.forms import AnswerForm
 from example_project.quiz.models import Answers, Quiz, Submission
-from ltiaas_django import grades
-from ltiaas_django.decorators import lti_required
+from ltiaas_django import deep_linking, grades, vocabulary
+from ltiaas_django.decorators import lti_required, role_required
 from ltiaas_django.models import Launch, Membership
 from ltiaas_django.views import LaunchView
 
@@ -28,6 +29,19 @@ class QuizLaunch(LaunchView):
 
     def handle_resource_launch(self, request: HttpRequest, launch: Launch) -> HttpResponseBase:
         return redirect(launch.url("quiz:teacher" if launch.is_instructor else "quiz:show"))
+
+    def handle_deep_linking_launch(self, request: HttpRequest, launch: Launch) -> HttpResponseBase:
+        """A teacher adds activities to the course: one for each quiz that is picked, with a column in the gradebook."""
+        choices = [
+            deep_linking.ResourceLinkItem(
+                title=template.title,
+                text=template.description,
+                custom={"quiz": name},
+                line_item=deep_linking.LineItem(score_maximum=template.maximum()),
+            )
+            for name, template in CATALOGUE.items()
+        ]
+        return deep_linking.pick(request, launch, choices, title="Which quizzes do you want to add?")
 
     def handle_submission_review_launch(self, request: HttpRequest, launch: Launch) -> HttpResponseBase:
         return redirect(launch.url("quiz:teacher" if launch.is_instructor else "quiz:result"))
@@ -46,7 +60,7 @@ def show(request: LtiRequest) -> HttpResponseBase:
         return no_activity(request)
     if launch.is_instructor or not launch.is_learner:
         return render(request, "quiz/not_a_learner.html", status=403)
-    quiz = Quiz.objects.of(launch.resource_link)
+    quiz = Quiz.objects.of(launch, launch.resource_link)
     form = AnswerForm(quiz, request.POST if request.method == "POST" else None)
     if form.is_valid():
         with transaction.atomic():
@@ -62,7 +76,7 @@ def result(request: LtiRequest) -> HttpResponseBase:
     launch = request.lti
     if launch.resource_link is None:
         return no_activity(request)
-    quiz = Quiz.objects.of(launch.resource_link)
+    quiz = Quiz.objects.of(launch, launch.resource_link)
     submission = quiz.submissions.filter(user=launch.user).first()
     if submission is None:
         return redirect(launch.url("quiz:show"))
@@ -74,13 +88,13 @@ def result(request: LtiRequest) -> HttpResponseBase:
     return render(request, "quiz/result.html", {"quiz": quiz, "points": submission.points, **context})
 
 
-@lti_required(instructor=True)
+@role_required(vocabulary.is_instructor)
 def teacher(request: LtiRequest) -> HttpResponseBase:
     """The course's learners: who answered, the points, and where each grade has got to."""
     launch = request.lti
     if launch.resource_link is None:
         return no_activity(request)
-    quiz = Quiz.objects.of(launch.resource_link)
+    quiz = Quiz.objects.of(launch, launch.resource_link)
     learners = Membership.objects.filter(
         context=launch.resource_link.context, is_learner=True, is_instructor=False, status=Membership.Status.ACTIVE
     )
@@ -105,12 +119,12 @@ def teacher(request: LtiRequest) -> HttpResponseBase:
     return render(request, "quiz/teacher.html", context)
 
 
-@lti_required(instructor=True)
+@role_required(vocabulary.is_instructor)
 def preview(request: LtiRequest) -> HttpResponseBase:
     """The quiz as a learner sees it. Nothing is kept and nobody is graded."""
     if request.lti.resource_link is None:
         return no_activity(request)
-    quiz = Quiz.objects.of(request.lti.resource_link)
+    quiz = Quiz.objects.of(request.lti, request.lti.resource_link)
     form = AnswerForm(quiz, request.POST if request.method == "POST" else None)
     if not form.is_valid():
         return show_form(request, quiz, form, is_preview=True)

@@ -4,6 +4,6 @@ Rows are written by launches and syncs; a person may change the few fields that 
 `ltik_sealed`, `session_sealed`, `ltik_digest`) are on no page: every class here lists its fields by name.
 """
 
-from ltiaas_django.admin import contexts, grades, keys, launches, places, runs
+from ltiaas_django.admin import contexts, grades, keys, launches, places, platforms, runs
 
-__all__ = ["contexts", "grades", "keys", "launches", "places", "runs"]
+__all__ = ["contexts", "grades", "keys", "launches", "places", "platforms", "runs"]

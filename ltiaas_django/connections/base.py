@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Self
 
-from ltiaas_django import data
+from ltiaas_django import content_items, data
 
 
 class ServiceConnection(abc.ABC):
@@ -86,5 +86,15 @@ class LaunchConnection(ServiceConnection):
         """Who launches what; `deadline`: seconds that the call may take in all."""
 
     @abc.abstractmethod
-    def raw_id_token(self) -> dict[str, object]:
+    def raw_id_token(self, *, deadline: float | None = None) -> dict[str, object]:
         """The LMS's own claims, unformatted."""
+
+    @abc.abstractmethod
+    def deep_linking_form(self, answer: content_items.Answer, *, deadline: float | None = None) -> str:
+        """HTML to put into a page: a form that hands the answer to the LMS by itself (Deep Linking 2.0, 4.4.2)."""
+
+    @abc.abstractmethod
+    def deep_linking_message(
+        self, answer: content_items.Answer, *, deadline: float | None = None
+    ) -> data.DeepLinkingMessage:
+        """The parts of that form, for a tool that posts it by itself."""

@@ -58,6 +58,12 @@ class Launch(models.Model):
     locale = models.CharField(_("locale"), max_length=64, blank=True)
     return_url = models.CharField(_("return URL"), max_length=2000, blank=True)
     custom = models.JSONField(_("custom parameters"), default=dict)
+    for_user = models.ForeignKey(
+        LtiUser, models.SET_NULL, null=True, related_name="+", verbose_name=_("whose work"), editable=False
+    )
+    """Of a submission review: the learner whose work is looked at, if the LMS names one that is known here."""
+    deep_linking = models.JSONField(_("deep linking"), default=dict, editable=False)
+    """Of a deep linking launch: what the LMS accepts (Deep Linking 2.0, section 4.4.1); else empty."""
     framed = models.BooleanField(_("in a frame"), default=False)
     ltik_digest = models.CharField(max_length=64, unique=True, editable=False)
     ltik_sealed = models.TextField(blank=True, editable=False)
@@ -87,6 +93,11 @@ class Launch(models.Model):
     def is_learner(self) -> bool:
         """Whether the person learns in this context."""
         return vocabulary.is_learner(self.roles)
+
+    @property
+    def is_test_user(self) -> bool:
+        """Whether the LMS says that this person is its own test student; its id changes with each reset."""
+        return vocabulary.is_test_user(self.roles)
 
     @property
     def is_legacy(self) -> bool:
@@ -126,10 +137,15 @@ class AbsentLaunch:
     id = None
     is_instructor = False
     is_learner = False
+    is_test_user = False
     is_legacy = False
 
-    def __init__(self, reason: Literal["unnamed", "unknown", "expired", "not_yours"] = "unnamed") -> None:
+    def __init__(
+        self, reason: Literal["unnamed", "unknown", "expired", "not_yours"] = "unnamed", launch: Launch | None = None
+    ) -> None:
         self.reason = reason
+        self.launch = launch
+        """The one that was named; what it says is for its own person, or for members of its course."""
 
     def __bool__(self) -> Literal[False]:
         return False

@@ -6,11 +6,13 @@ context without id stands for launches outside any course, so that every launch 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import ClassVar
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -21,12 +23,29 @@ from ltiaas_django.connections.base import ServiceConnection
 LTI_ID_LENGTH = 255  # LTI Core 1.3, sections 5.3.4 to 5.3.6: ids are at most 255 characters
 
 
+_ORIGIN = re.compile(r"https?://(\*\.)?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*(:\d{1,5})?")
+
+
+def check_frame_ancestors(text: str) -> None:
+    """Raises ValidationError unless each word is an origin (CSP 3, section 2.3.1, host-source)."""
+    for line in text.split():
+        if not _ORIGIN.fullmatch(line):
+            raise ValidationError(
+                _("“%(line)s” is no origin such as https://canvas.school.edu."), params={"line": line}
+            )
+
+
 class Platform(models.Model):
     """One registration of an LMS. Its row is also what a worker owns while it talks to that LMS."""
 
     class ConnectionKind(models.TextChoices):
         LTIAAS = "ltiaas", "LTIAAS"
         LTI13 = "lti13", _("LTI 1.3, direct")
+
+    class AccountLinking(models.TextChoices):
+        OFF = "off", _("off: each person gets an account of their own")
+        ASK = "ask", _("ask: the person signs in once and agrees")
+        EMAIL = "email", _("by e-mail: trust the addresses that this LMS asserts")
 
     connection_kind = models.CharField(
         _("connection"), max_length=16, choices=ConnectionKind, default=ConnectionKind.LTIAAS, editable=False
@@ -42,10 +61,23 @@ class Platform(models.Model):
     is_active = models.BooleanField(
         _("active"), default=True, help_text=_("Off: nothing is sent to this LMS and no roster is read.")
     )
-    link_by_email = models.BooleanField(
-        _("link accounts by e-mail"),
-        default=False,
-        help_text=_("Any administrator of this LMS can then sign in as any plain user whose e-mail they assert."),
+    active_at_ltiaas = models.BooleanField(_("launches at LTIAAS"), null=True, editable=False)
+    """Whether LTIAAS lets this LMS launch, as of the last time it was asked; None: it has not said."""
+    account_linking = models.CharField(
+        _("linking of accounts"),
+        max_length=8,
+        choices=AccountLinking,
+        default=AccountLinking.OFF,
+        help_text=_(
+            "Whether people who have an account here already may come in with it. "
+            "By e-mail: any administrator of this LMS can then sign in as any plain user whose e-mail they assert."
+        ),
+    )
+    frame_ancestors = models.TextField(
+        _("pages that may frame this tool"),
+        blank=True,
+        validators=[check_frame_ancestors],
+        help_text=_("Origins such as https://canvas.school.edu, one on each line. Blank: any page may."),
     )
     parallel_calls = models.PositiveSmallIntegerField(
         _("parallel calls"), null=True, blank=True, validators=[MinValueValidator(1)]
@@ -172,6 +204,10 @@ class LtiUser(models.Model):
     family_name = models.CharField(_("family name"), max_length=255, blank=True)
     email = models.CharField(_("e-mail"), max_length=254, blank=True)
     picture = models.CharField(_("picture"), max_length=2000, blank=True)
+    is_provisional = models.BooleanField(default=False, db_default=False, editable=False)  # rosters write SQL
+    """The Django user was made for this person, who has not been signed in with it: there may be another."""
+    linked_at = models.DateTimeField(_("account linked"), null=True, blank=True, editable=False)
+    """When the person signed in to an account that was there before, and agreed that it is theirs."""
 
     class Meta:
         verbose_name = _("LTI user")

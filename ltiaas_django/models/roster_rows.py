@@ -179,12 +179,12 @@ def _write_by_sqlite(platform_id: int, context_id: int, entries: Sequence[Entry]
             [(platform_id, *_person(member)) for member, _mark in entries],
         )
         cursor.executemany(
-            f"{memberships} SELECT %s, {person_id}, %s, %s, %s, %s, %s FROM {person}"  # noqa: S608
+            f"{memberships} SELECT %s, {person_id}, %s, %s, %s, %s, %s FROM {person}"  # noqa: S608  our own names
             f" WHERE {platform} = %s AND {lti_id} = %s {memberships_end}",
             [(context_id, *_membership(*entry), platform_id, entry[0].user_id) for entry in entries],
         )
         cursor.execute(
-            f"SELECT p.{lti_id}, m.{pk}, p.{person_id} FROM {person} p"  # noqa: S608
+            f"SELECT p.{lti_id}, m.{pk}, p.{person_id} FROM {person} p"  # noqa: S608  our own names
             f" JOIN {table} m ON m.{context} = %s AND m.{lti_user} = p.{person_id}"
             f" WHERE p.{platform} = %s AND p.{lti_id} IN (SELECT value FROM json_each(%s))",
             [context_id, platform_id, json.dumps([member.user_id for member, _mark in entries])],
@@ -199,11 +199,11 @@ def _write_by_postgresql(platform_id: int, context_id: int, entries: Sequence[En
     pk, lti_user = _columns(Membership, "id", "lti_user")
     with connection.cursor() as cursor:
         cursor.execute(
-            f"{people} SELECT %s, given.* FROM unnest({', '.join(['%s::text[]'] * 6)}) AS given {people_end}",  # noqa: S608
+            f"{people} SELECT %s, given.* FROM unnest({', '.join(['%s::text[]'] * 6)}) AS given {people_end}",  # noqa: S608  our own names
             [platform_id, *_by_column(_person(member) for member, _mark in entries)],
         )
         cursor.execute(
-            f"WITH written AS ({memberships} SELECT %s, p.{person_id}, g.roles::jsonb, g.l, g.i, g.status, g.mark"  # noqa: S608
+            f"WITH written AS ({memberships} SELECT %s, p.{person_id}, g.roles::jsonb, g.l, g.i, g.status, g.mark"  # noqa: S608  our own names
             " FROM unnest(%s::text[], %s::text[], %s::bool[], %s::bool[], %s::text[], %s::text[])"
             f" AS g(lti_id, roles, l, i, status, mark) JOIN {person} p ON p.{platform} = %s AND p.{lti_id} = g.lti_id"
             f" {memberships_end} RETURNING {pk}, {lti_user})"

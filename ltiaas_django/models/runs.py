@@ -52,3 +52,22 @@ class SyncRun(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} {self.started_at:%Y-%m-%d %H:%M}"
+
+
+class Heartbeat(models.Model):
+    """A sign of life: when something that must run all the time did so last."""
+
+    TICK = "tick"
+    """Celery's, every minute."""
+    NIGHT = "night"
+    """Housekeeping, by Celery or by `ltiaas_sync all`."""
+
+    name = models.CharField(_("name"), max_length=32, primary_key=True)
+    beat_at = models.DateTimeField(_("last sign of life"), default=timezone.now)
+
+    class Meta:
+        verbose_name = _("heartbeat")
+        verbose_name_plural = _("heartbeats")
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.beat_at:%Y-%m-%d %H:%M:%S}"

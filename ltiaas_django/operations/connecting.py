@@ -5,6 +5,7 @@ A stored key is chosen, unsealed and used here; a refused one is marked here, an
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import time
 from collections.abc import Collection, Iterable, Iterator
@@ -21,6 +22,7 @@ from ltiaas_django.connections.ltiaas.account import Account
 from ltiaas_django.connections.ltiaas.auth import ApiKeyAuth, LtikAuth, ServiceKeyAuth
 from ltiaas_django.connections.ltiaas.connection import LtiaasLaunchConnection, LtiaasServiceConnection
 from ltiaas_django.connections.ltiaas.http import Endpoint
+from ltiaas_django.connections.probing import Probe
 from ltiaas_django.models import Context, Launch, Platform, ResourceLink, ServiceKey
 from ltiaas_django.operations import announcing
 
@@ -54,6 +56,13 @@ def account() -> Account:
     return Account(endpoint(), ApiKeyAuth(settings.API_KEY))
 
 
+def probe() -> Probe:
+    """Ask LTIAAS once, for as long as a person would wait, whether it takes the API key. Raises ConfigurationError."""
+    patience = min(settings.CALL_DEADLINE, settings.LAUNCH_DEADLINE)
+    once = dataclasses.replace(endpoint(), deadline=patience, read_attempts=1)
+    return Account(once, ApiKeyAuth(settings.API_KEY)).probe()
+
+
 def usable_keys(context: Context, service: Service, resource_link: ResourceLink | None = None) -> list[ServiceKey]:
     """The healthy keys of a context that offer a service: the resource link's own first, then the freshest."""
     found = keys_by_context([context.pk], service).get(context.pk, [])
@@ -84,7 +93,7 @@ def why_no_key(context: Context, service: Service) -> str:
             "grades": _("This course is launched by LTI 1.1, which brings no key that can send grades."),
             "roster": _("This course is launched by LTI 1.1, which brings no key that can read the roster."),
         }
-        return f"{said[service]} {_('It takes a launch by LTI 1.3.')}"
+        return " ".join([said[service], _("It takes a launch by LTI 1.3.")])  # xgettext reads no f-strings
     if keys.exists():
         return _("The LMS does not offer this service to this tool; its administrator can switch it on.")
     return _("No service key of this course is stored yet; its next launch brings one.")

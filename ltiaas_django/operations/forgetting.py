@@ -18,6 +18,7 @@ from django.db.models.deletion import Collector, ProtectedError, RestrictedError
 
 from ltiaas_django import exceptions
 from ltiaas_django.models import LtiUser, OutgoingScore
+from ltiaas_django.operations import groups
 
 _ERASED = "(erased)"
 
@@ -71,6 +72,8 @@ def erase(people: Iterable[LtiUser], *, drop_unsent: bool = False, delete_users:
             LtiUser.objects.filter(pk__in=pks).delete()
             if delete_users:
                 get_user_model()._default_manager.filter(pk__in=[user.pk for user in traces.users]).delete()
+            else:
+                groups.follow(user.pk for user in traces.users)
     except DatabaseError as error:
         raise CannotForget(f"Somebody is at work on this person; please try again ({error}).") from error
     return traces

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
+import threading
 import uuid
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.core import signing
 from django.db import IntegrityError, models, transaction
+from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.crypto import constant_time_compare
 from django.utils.translation import gettext as _
 
-from ltiaas_django import data, exceptions, sealing, vocabulary
+from ltiaas_django import data, exceptions, sealing, signals, vocabulary
 from ltiaas_django.conf import settings
 from ltiaas_django.models import (
     AbsentLaunch,
@@ -27,7 +35,7 @@ from ltiaas_django.models import (
     ServiceKey,
     SyncRun,
 )
-from ltiaas_django.operations import connecting, grades, returning, sso, waking
+from ltiaas_django.operations import announcing, connecting, explaining, grades, groups, returning, sso, waking
 from ltiaas_django.redaction import Hidden
 
 GRACE = timedelta(seconds=60)
@@ -35,6 +43,8 @@ GRACE = timedelta(seconds=60)
 
 _LTIK = re.compile(r"[\x21-\x39\x3b-\x7e]{1,8192}\Z")  # visible, and no colon: that parts the API key from it
 _SHORT_WHILE = timedelta(hours=1)  # "last launch" need not be exact to the minute, and a write is a write
+_PROOF = "ltiaas_django.started"
+_PROOF_LASTS = timedelta(minutes=5)  # for the cookie to come back, and the person to choose the new tab
 _ROSTER_PATIENCE = timedelta(minutes=10)  # a roster that has just failed is not asked for by every launch
 
 
@@ -51,32 +61,8 @@ def check_ltik(ltik: str | None) -> str:
 
 def fetch_id_token(ltik: str) -> data.IdToken:
     """Exchange the ltik, server to server. Raises LaunchExpired or LaunchUnavailable, in words for the person."""
-    try:
-        with connecting.open_new_launch(ltik) as connection:
-            return connection.id_token(deadline=settings.LAUNCH_DEADLINE)
-    except exceptions.Refused as error:
-        if connecting.api_key_is_refused(error):
-            raise exceptions.LaunchUnavailable(
-                _(
-                    "This tool is not set up correctly: LTIAAS does not accept its API key. "
-                    "Please tell the people who run it."
-                )
-            ) from error
-        raise exceptions.LaunchExpired(
-            _("This launch has expired or is not known. Please open the activity from your course again.")
-        ) from error
-    except exceptions.InvalidResponse as error:
-        raise exceptions.LaunchUnavailable(
-            _(
-                "Your learning platform's launch data could not be read (%(detail)s). "
-                "Please tell the people who run this tool."
-            )
-            % {"detail": error.detail}
-        ) from error
-    except exceptions.ApiError as error:
-        raise exceptions.LaunchUnavailable(
-            _("The launch service cannot be reached just now. Please try again in a moment.")
-        ) from error
+    with explaining.in_words_for_the_person(), connecting.open_new_launch(ltik) as connection:
+        return connection.id_token(deadline=settings.LAUNCH_DEADLINE)
 
 
 def get_started(ltik: str) -> Launch | None:
@@ -90,6 +76,48 @@ def get_started(ltik: str) -> Launch | None:
 def may_start_anew(launch: Launch) -> bool:
     """Whether its ltik may start this launch once more: its cookie has not come back, and the minute is not over."""
     return launch.claimed_at is None and timezone.now() - launch.created_at <= GRACE
+
+
+@contextmanager
+def alone_with(ltik: str) -> Iterator[None]:
+    """The block of one thread of this process at a time, for the same ltik: so it is exchanged once.
+
+    Between processes two halves of a double click may both ask LTIAAS; the unique digest lets one of them start.
+    """
+    digest = sealing.digest(ltik)
+    with _guard:
+        lock = _at_work.setdefault(digest, _Lock())
+    with lock.lock:
+        yield
+
+
+class _Lock:
+    """Gone with the last thread that knows it."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+
+
+_guard = threading.Lock()
+_at_work: weakref.WeakValueDictionary[str, _Lock] = weakref.WeakValueDictionary()
+
+
+def prove_start(launch: Launch) -> str:
+    """For the browser that has just begun the launch: it may begin it once more, in another tab."""
+    return signing.Signer(salt=_PROOF).signature(f"{launch.pk}:{launch.session_sealed}")
+
+
+def get_begun(launch_id: str, proof: str, *, lock: bool = False) -> Launch | None:
+    """The launch that was begun with this proof; None if its cookie came back, it was begun anew, or is too old."""
+    since = timezone.now() - _PROOF_LASTS
+    unclaimed = Launch.objects.live().filter(claimed_at=None, created_at__gt=since).exclude(session_sealed="")
+    if lock:
+        unclaimed = unclaimed.select_for_update(of=("self",))
+    try:
+        launch = unclaimed.select_related("user", "lti_user__platform").get(pk=uuid.UUID(launch_id))
+    except (ValueError, Launch.DoesNotExist):
+        return None
+    return launch if constant_time_compare(proof, prove_start(launch)) else None
 
 
 def claim(launch: Launch) -> None:
@@ -117,12 +145,15 @@ def record_launch(id_token: data.IdToken, ltik: str, *, framed: bool) -> tuple[L
     _keep_key(rows, id_token.services)
     _keep_line_item(rows, id_token.services)
     user: Any = sso.policy().user_for(rows.lti_user, id_token)
+    groups.follow([user.pk])
     launch = Launch(
         lti_user=rows.lti_user,
         user=user,
         context=rows.context,
         resource_link=rows.link,
         type=id_token.launch.type.value,
+        for_user=_for_user(rows.platform, id_token.for_user_id),
+        deep_linking=_limits(id_token),
         roles=list(id_token.user.roles),
         locale=id_token.launch.locale[:64],
         return_url=id_token.launch.return_url,
@@ -133,6 +164,22 @@ def record_launch(id_token: data.IdToken, ltik: str, *, framed: bool) -> tuple[L
         expires_at=timezone.now() + timedelta(seconds=settings.LAUNCH_LIFETIME),
     )
     return launch, person_is_new
+
+
+def _for_user(platform: Platform, user_id: str) -> LtiUser | None:
+    """Whose work is reviewed, if that person is known here."""
+    return LtiUser.objects.filter(platform=platform, lti_id=user_id).first() if user_id else None
+
+
+def _limits(id_token: data.IdToken) -> dict[str, Any]:
+    if id_token.launch.type is not vocabulary.LaunchType.DEEP_LINKING:
+        return {}
+    return dataclasses.asdict(id_token.services.deep_linking)
+
+
+def announce(request: HttpRequest, launch: Launch, *, created: bool) -> None:
+    """Send `launched` once the sign-in is committed; `created`: the person was not known before."""
+    announcing.announce(signals.launched, Launch, launch=launch, request=request, created=created)
 
 
 def _make_rows(id_token: data.IdToken) -> bool:
@@ -302,13 +349,24 @@ def find_launch(launch_id: str, user: AbstractBaseUser | AnonymousUser) -> Launc
     if launch is None:
         return AbsentLaunch("unknown")
     if not user.is_authenticated or launch.user_id != user.pk:
-        return AbsentLaunch("not_yours")
+        return AbsentLaunch("not_yours", launch)
     if not launch.is_live:
-        return AbsentLaunch("expired")
+        return AbsentLaunch("expired", launch)
     if launch.resource_link is not None and launch.context is not None:
         launch.resource_link.context = launch.context  # the same row, read once
     claim(launch)
     return launch
+
+
+def place_of(absent: AbsentLaunch, user: AbstractBaseUser | AnonymousUser) -> dict[str, str]:
+    """The names of the activity and course to launch again, for those who belong to that course; else empty."""
+    launch = absent.launch
+    if launch is None or launch.resource_link is None or launch.context is None or not user.is_authenticated:
+        return {}
+    members = Membership.objects.filter(context=launch.context, status=Membership.Status.ACTIVE)
+    if not members.filter(lti_user__user=user.pk).exists():
+        return {}
+    return {"activity": str(launch.resource_link), "course": str(launch.context)}
 
 
 def live_launches(user: AbstractBaseUser | AnonymousUser) -> list[Launch]:

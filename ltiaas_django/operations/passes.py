@@ -22,7 +22,7 @@ from django.utils.module_loading import import_string
 
 from ltiaas_django import exceptions, sealing
 from ltiaas_django.conf import settings
-from ltiaas_django.models import Context, Launch, OutgoingScore, Platform, ScoreAttempt, ServiceKey, SyncRun
+from ltiaas_django.models import Context, Heartbeat, Launch, OutgoingScore, Platform, ScoreAttempt, ServiceKey, SyncRun
 from ltiaas_django.models.grades import lock_free
 from ltiaas_django.operations import delivery, drift, grades, leases, outcomes, rosters, waking
 
@@ -380,7 +380,7 @@ def _outcome(counts: dict[str, int]) -> SyncRun.Outcome:
 # --- housekeeping -----------------------------------------------------------------------------------------------------
 
 
-def tidy() -> Counter[str]:
+def tidy(heartbeat: str = Heartbeat.TICK) -> Counter[str]:
     """What every tick looks after: rows of dead workers, launches that are over, scores that wait for no reason."""
     counts: Counter[str] = Counter(reaped=outcomes.reap())
     now = timezone.now()
@@ -391,12 +391,14 @@ def tidy() -> Counter[str]:
     waiting = OutgoingScore.objects.filter(Exists(key), state=OutgoingScore.State.WAITING)
     counts["woken"] = grades.wake(waiting.filter(line_item__context__concluded_at=None))
     counts["woken"] += grades.wake_sent_to_former_columns()
+    if not Heartbeat.objects.filter(name=heartbeat).update(beat_at=now):
+        Heartbeat.objects.get_or_create(name=heartbeat, defaults={"beat_at": now})
     return counts
 
 
 def housekeeping() -> Counter[str]:
     """The nightly care: re-seal what an older sealing key sealed, drop what retention no longer keeps."""
-    counts = tidy()
+    counts = tidy(Heartbeat.NIGHT)
     counts.update(reseal())
     oldest = timezone.now() - timedelta(days=settings.RETENTION_DAYS)
     counts["attempts_purged"] = _delete_all(ScoreAttempt.objects.filter(at__lt=oldest))

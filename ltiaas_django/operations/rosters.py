@@ -20,7 +20,7 @@ from ltiaas_django import data, exceptions, signals, vocabulary
 from ltiaas_django.conf import settings
 from ltiaas_django.connections.base import ServiceConnection
 from ltiaas_django.models import Context, Launch, OutgoingScore, roster_rows
-from ltiaas_django.operations import announcing, connecting, grades, leases, verdicts
+from ltiaas_django.operations import announcing, connecting, grades, groups, leases, verdicts
 from ltiaas_django.vocabulary import MembershipStatus
 
 _Page = list[data.Member | str]
@@ -199,6 +199,7 @@ class _Reading:
         with transaction.atomic():
             self._lock()
             change = self._write(ready, self._launched_since())
+            groups.follow_memberships([*change.joined, *change.changed, *change.left])
         self.change.add(change)
         for member in ready:
             del self.waiting[member.user_id]
@@ -214,6 +215,7 @@ class _Reading:
             # Absent and not said to be Inactive: most LMSs just leave people out.
             absent = [user_id for user_id in leavers if user_id not in self.waiting]
             change.left += roster_rows.deactivate(context, absent)
+            groups.follow_memberships([*change.joined, *change.changed, *change.left])
             Context.objects.filter(pk=context.pk).update(
                 roster_synced_at=self.began, roster_due_at=None, roster_failures=0, roster_error=""
             )

@@ -17,12 +17,14 @@ from django.http import HttpRequest
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
-from ltiaas_django import data, exceptions, sealing, signals
+from ltiaas_django import data, exceptions, sealing, signals, vocabulary
 from ltiaas_django.conf import settings
-from ltiaas_django.models import Launch, LtiUser
+from ltiaas_django.models import Launch, LtiUser, Platform
 from ltiaas_django.operations import announcing
 
 _BEGUN_BY_LAUNCH = "_ltiaas_launched"
+FRAMED = "_ltiaas_framed"
+"""In sessions that began in a frame: the origins that may frame them, parted by spaces; blank for any."""
 _NO_MAIL_HOST = "lti.invalid"  # RFC 2606: never a real address
 
 
@@ -34,16 +36,41 @@ class SsoPolicy:
 
     def user_for(self, lti_user: LtiUser, id_token: data.IdToken) -> AbstractBaseUser:
         """The user to sign in. Called inside the launch's transaction. Raises SsoRefused to turn the person away."""
-        user: AbstractBaseUser | None = lti_user.user
-        if user is None:
-            # Two tabs may open at once for a person whom only the roster knew.
-            user = LtiUser.objects.select_for_update(of=("self",)).select_related("user").get(pk=lti_user.pk).user
-        if user is None:
-            user = self.link(lti_user, id_token) or self.provision(lti_user, id_token)
-            lti_user.user_id = user.pk
-            lti_user.save(update_fields=["user"])
+        if lti_user.user is None or lti_user.is_provisional:
+            # Two tabs may open at once for a person whom only the roster knew, or who is answering right now. Without
+            # joins: a row that was waited for is read anew, and what was joined to it is not.
+            known = LtiUser.objects.select_for_update().get(pk=lti_user.pk)
+            lti_user.user, lti_user.is_provisional = known.user, known.is_provisional
+            if known.user is None or known.is_provisional:
+                self._settle(lti_user, id_token)
+        user: Any = lti_user.user
         self.check(user)
-        return user
+        return user  # type: ignore[no-any-return]
+
+    def _settle(self, lti_user: LtiUser, id_token: data.IdToken) -> None:
+        """Give the person a user; it stays provisional until a question is answered, if there is one to ask."""
+        user: Any = lti_user.user
+        if user is None:
+            user, lti_user.is_provisional = self.link(lti_user, id_token), False
+        if user is None:
+            user, lti_user.is_provisional = self.provision(lti_user, id_token), True
+        lti_user.user = user
+        if lti_user.is_provisional and not self.must_ask(lti_user, id_token):
+            self.keep(lti_user)
+        lti_user.save(update_fields=["user", "is_provisional"])
+
+    def must_ask(self, lti_user: LtiUser, id_token: data.IdToken) -> bool:
+        """Whether a person whose user would be a new one is asked first for the account that they may have here.
+
+        Where the operator has turned it on for the platform; never the LMS's own test student.
+        """
+        asks: bool = lti_user.platform.account_linking == Platform.AccountLinking.ASK
+        return asks and not vocabulary.is_test_user(id_token.user.roles)
+
+    def keep(self, lti_user: LtiUser) -> None:
+        """The user that was made for this person is theirs for good; the caller saves the row."""
+        lti_user.is_provisional = False
+        announcing.announce(signals.user_provisioned, auth.get_user_model(), user=lti_user.user, lti_user=lti_user)
 
     def link(self, lti_user: LtiUser, id_token: data.IdToken) -> AbstractBaseUser | None:
         """An existing user that this new person is, or None.
@@ -51,7 +78,7 @@ class SsoPolicy:
         By e-mail, and only where the operator has trusted the platform with it; never to staff, superusers or
         inactive users, never when two accounts share the address, never to a user whom this platform knows already.
         """
-        if not (lti_user.platform.link_by_email and id_token.user.email):
+        if lti_user.platform.account_linking != Platform.AccountLinking.EMAIL or not id_token.user.email:
             return None
         model = auth.get_user_model()
         same = list(
@@ -60,12 +87,14 @@ class SsoPolicy:
         if len(same) != 1:
             return None
         [user] = same
-        taken = LtiUser.objects.filter(platform=lti_user.platform, user=user).exists()
-        privileged = getattr(user, "is_staff", False) or getattr(user, "is_superuser", False)
+        taken, privileged = is_taken(user, lti_user), is_privileged(user)
         return None if taken or privileged or not user.is_active else user
 
     def provision(self, lti_user: LtiUser, id_token: data.IdToken) -> AbstractBaseUser:
-        """A new user with an unusable password, of whatever user model the project has."""
+        """A new user with an unusable password, of whatever user model the project has.
+
+        Where people are asked, it is deleted again if they have an account: return no user that was there before.
+        """
         model = auth.get_user_model()
         user = model()
         values = {
@@ -80,7 +109,6 @@ class SsoPolicy:
             _set_if_it_fits(user, name, value)
         user.set_unusable_password()
         user.save()
-        announcing.announce(signals.user_provisioned, model, user=user, lti_user=lti_user)
         return user
 
     def username_for(self, lti_user: LtiUser, id_token: data.IdToken) -> str:
@@ -104,6 +132,17 @@ class SsoPolicy:
         backends = django_settings.AUTHENTICATION_BACKENDS
         usual = "django.contrib.auth.backends.ModelBackend"
         return usual if usual in backends else backends[0]
+
+
+def is_privileged(user: AbstractBaseUser) -> bool:
+    """Whether this user may do more here than plain people: no LMS is trusted with such an account."""
+    return bool(getattr(user, "is_staff", False) or getattr(user, "is_superuser", False))
+
+
+def is_taken(user: AbstractBaseUser, lti_user: LtiUser) -> bool:
+    """Whether the user is somebody else of the same platform already."""
+    others = LtiUser.objects.filter(platform=lti_user.platform_id, user=user.pk)
+    return others.exclude(pk=lti_user.pk).exists()
 
 
 def _set_if_it_fits(user: AbstractBaseUser, name: str, value: str) -> None:
@@ -137,6 +176,11 @@ def policy() -> SsoPolicy:
     return found
 
 
+def began_by_launch(session: SessionBase | dict[str, Any]) -> bool:
+    """Whether a launch began this session, and not its user with a password."""
+    return bool(session.get(_BEGUN_BY_LAUNCH))
+
+
 def would_replace_foreign_session(request: HttpRequest, user: AbstractBaseUser) -> bool:
     """Whether signing this user in would end a session of somebody else that no launch began (an operator's, say)."""
     current = request.user
@@ -162,6 +206,10 @@ def sign_in(request: HttpRequest, launch: Launch) -> None:
     session[auth.HASH_SESSION_KEY] = user.get_session_auth_hash()
     if is_launched:
         session[_BEGUN_BY_LAUNCH] = True
+    if launch.framed:
+        session[FRAMED] = " ".join(launch.lti_user.platform.frame_ancestors.split())
+    else:
+        session.pop(FRAMED, None)
     session.cycle_key()
     launch.session_sealed = sealing.seal(session.session_key or "")
     launch.save(update_fields=None if launch._state.adding else ["session_sealed"])

@@ -13,7 +13,7 @@ from django.db.models import Count, Exists, Max, Min, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from ltiaas_django.conf import settings
-from ltiaas_django.models import Context, OutgoingScore, Platform, ServiceKey, SyncRun
+from ltiaas_django.models import Context, Heartbeat, OutgoingScore, Platform, ServiceKey, SyncRun
 from ltiaas_django.models.grades import ACTIONABLE
 
 Level = Literal["ok", "attention", "failing", "stopped"]
@@ -129,6 +129,8 @@ class Status:
     """Of platforms whose last pass got nothing done though much was to be done: that pass; the newest ones."""
     last_runs: tuple[Run, ...]
     """The last pass of each kind, of the last two days."""
+    ticked_at: datetime | None
+    """When Celery's tick ran last; it comes every minute. None: never, as on a site without Celery."""
 
     @property
     def failures(self) -> list[str]:
@@ -173,6 +175,7 @@ class Status:
             "platforms_stopped": self.platforms_stopped,
             "courses_stopped": self.courses_stopped,
             "fruitless_runs": len(self.fruitless),
+            "ticked_at": self.ticked_at,
         }
 
 
@@ -204,6 +207,7 @@ def look(platform_id: int | None = None) -> Status:
         courses=_failing_courses(contexts, scores),
         fruitless=_fruitless(runs.filter(started_at__gte=now - _RECENT)),
         last_runs=_last_of_each_kind(runs.filter(started_at__gte=now - _RECENT)),
+        ticked_at=Heartbeat.objects.filter(name=Heartbeat.TICK).values_list("beat_at", flat=True).first(),
     )
 
 

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from django.http import HttpRequest, HttpResponse
 
-from . import errors, services, web
+from . import account, deep_linking, errors, services, web
 from .credentials import Launch, redact
 from .simulator import Sandbox
 from .traffic import Fault, RequestRecord
@@ -37,8 +37,19 @@ class Operation:
 _LAUNCH = (Scheme.LTIK,)
 _SERVICE = (Scheme.LTIK, Scheme.SERVICE_KEY)
 _ACCOUNT = (Scheme.BEARER,)
-_PLATFORMS = {"GET": Operation(services.list_platforms, _ACCOUNT)}
-_PLATFORM = {"GET": Operation(services.get_platform, _ACCOUNT)}
+_PLATFORMS: Mapping[tuple[str, ...], Mapping[str, Operation]] = {
+    ("platforms",): {
+        "GET": Operation(account.list_platforms, _ACCOUNT),
+        "POST": Operation(account.register_platform, _ACCOUNT),
+    },
+    ("platforms", "{}"): {
+        "GET": Operation(account.get_platform, _ACCOUNT),
+        "PUT": Operation(account.replace_platform, _ACCOUNT),
+        "DELETE": Operation(account.delete_platform, _ACCOUNT),
+    },
+    ("platforms", "{}", "activate"): {"POST": Operation(account.activate_platform, _ACCOUNT)},
+    ("platforms", "{}", "deactivate"): {"POST": Operation(account.deactivate_platform, _ACCOUNT)},
+}
 
 # A path by its segments; {}, always the third, is an id, decoded only after the path was split.
 _OPERATIONS: Mapping[tuple[str, ...], Mapping[str, Operation]] = {
@@ -57,11 +68,12 @@ _OPERATIONS: Mapping[tuple[str, ...], Mapping[str, Operation]] = {
         "GET": Operation(services.list_scores, _SERVICE),
         "POST": Operation(services.post_score, _SERVICE),
     },
+    ("api", "deeplinking"): {"POST": Operation(deep_linking.post_message, _LAUNCH)},
+    ("api", "deeplinking", "{}"): {"POST": Operation(deep_linking.post_form, _LAUNCH)},
     # LTIAAS's reference has these under /admin, its own clients under /api.
-    ("api", "platforms"): _PLATFORMS,
-    ("api", "platforms", "{}"): _PLATFORM,
-    ("admin", "platforms"): _PLATFORMS,
-    ("admin", "platforms", "{}"): _PLATFORM,
+    **{(prefix, *rest): by_method for prefix in ("api", "admin") for rest, by_method in _PLATFORMS.items()},
+    ("api", "registrations", "{}"): {"GET": Operation(account.get_registration, _ACCOUNT)},
+    ("api", "registrations", "{}", "complete"): {"POST": Operation(account.complete_registration, _ACCOUNT)},
 }
 
 

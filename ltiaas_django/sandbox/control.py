@@ -6,8 +6,11 @@
     POST   /control/courses/<id>/people/         {"name", "role", "email"?, "userId"?} -> 201 and the person
     PATCH  /control/courses/<id>/people/<uid>/   {"name"?, "role"?, "status"?: "Active"} -> the person
     DELETE /control/courses/<id>/people/<uid>/   the person leaves -> 204
-    POST   /control/launches/                    {"course", "activity", "person", "type"?, "target"?}
+    POST   /control/launches/                    {"course", "activity", "person", "type"?, "target"?,
+                                                 "deepLinking"?: {"acceptMultiple"?, ...}, "forUser"?}
                                                  -> 201 and {"ltik", "url"}
+    POST   /control/registrations/               {"url"?, "familyCode"?, "version"?}: an LMS asks to be registered
+                                                 -> 201 and {"registrationId", "url"}
     GET    /control/requests/                    {"requests": [...]}, what came to the API so far
     GET    /control/secrets/                     {"ltiks": [...], "serviceKeys": [...]}, all handed out so far
     POST   /control/reset/                       back to the start -> 204
@@ -183,6 +186,8 @@ def remove_person(sandbox: Sandbox, course_id: str, user_id: str) -> HttpRespons
     person=Field(validation.text, required=True),
     type=Field(validation.text),
     target=Field(validation.text),
+    deepLinking=Field(validation.anything),
+    forUser=Field(validation.text),
 )
 def launch(sandbox: Sandbox, body: dict[str, Any]) -> HttpResponse:
     ltik = sandbox.launch(
@@ -191,8 +196,17 @@ def launch(sandbox: Sandbox, body: dict[str, Any]) -> HttpResponse:
         body["person"],
         type=body.get("type", "resource"),
         target=body.get("target", "iframe"),
+        deep_linking=body.get("deepLinking"),
+        for_user=body.get("forUser"),
     )
     return web.json_response({"ltik": ltik, "url": sandbox.url_for(ltik)}, 201)
+
+
+@body_of(url=Field(validation.text), familyCode=Field(validation.text), version=Field(validation.text))
+def register(sandbox: Sandbox, body: dict[str, Any]) -> HttpResponse:
+    registration = sandbox.registrations.start(**body)
+    url = sandbox.register_url(registration)
+    return web.json_response({"registrationId": registration.id, "url": url}, 201)
 
 
 @body_of()
@@ -266,9 +280,15 @@ def _course(course: Course) -> dict[str, Any]:
         "title": course.title,
         "people": [_person(one) for one in course.people.values()],
         "activities": [
-            {"id": activity.id, "title": activity.title, "description": activity.description}
+            {
+                "id": activity.id,
+                "title": activity.title,
+                "description": activity.description,
+                "custom": dict(activity.custom),
+            }
             for activity in course.activities.values()
         ],
+        "contents": course.contents,
         "lineItems": _line_items(course),
     }
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Any
+from urllib.parse import urlsplit
 
 from ltiaas_django.vocabulary import MembershipStatus, Role
 
@@ -38,6 +40,13 @@ class Activity:
     title: str
     description: str = ""
     custom: Mapping[str, str] = field(default_factory=dict)
+    item: Mapping[str, Any] = field(default_factory=dict)
+    """The content item that it was made of by deep linking, if it was."""
+
+    @property
+    def query(self) -> str:
+        """The query parameters of its launch URL, which come to the tool at every launch."""
+        return urlsplit(str(self.item.get("url", ""))).query
 
 
 @dataclass
@@ -52,6 +61,8 @@ class Course:
     people: dict[str, Enrolment] = field(default_factory=dict)
     activities: dict[str, Activity] = field(default_factory=dict)
     gradebook: Gradebook = field(init=False, repr=False)
+    contents: list[Mapping[str, Any]] = field(default_factory=list)
+    """Links, files and the like that were added by deep linking, as they came."""
 
     def __post_init__(self) -> None:
         self.number = next(self.campus.course_numbers)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -34,8 +34,12 @@ class Launch:
     target: str
     at: datetime
     mutate: Mutate | None = field(default=None, repr=False)
-    ltik: str = field(default_factory=lambda: _random_token(_LTIK_BYTES), repr=False)
-    service_key: str = field(default_factory=lambda: _random_token(_SERVICE_KEY_BYTES), repr=False)
+    deep_linking: Mapping[str, Any] = field(default_factory=dict)
+    """What the LMS takes from a deep linking launch."""
+    for_user: str | None = None
+    """Whose work a submission review is about."""
+    ltik: str = field(default_factory=lambda: random_token(_LTIK_BYTES), repr=False)
+    service_key: str = field(default_factory=lambda: random_token(_SERVICE_KEY_BYTES), repr=False)
     expired: bool = False
     revoked: bool = False
 
@@ -57,6 +61,10 @@ class Launches:
         """Remember a launch. Earlier service keys of the same activity stay good, as in LTIAAS."""
         self._by_ltik[launch.ltik] = launch
         self._by_service_key[launch.service_key] = launch
+
+    def find(self, ltik: str) -> Launch | None:
+        """The launch that an ltik was made for, good or not."""
+        return self._by_ltik.get(ltik)
 
     def by_ltik(self, ltik: str) -> Launch:
         """The launch of a good ltik; raises Unauthorized."""
@@ -104,7 +112,7 @@ def redact(text: str) -> str:
     return _TOKEN.sub("…", text)
 
 
-def _random_token(size: int) -> str:
+def random_token(size: int = _LTIK_BYTES) -> str:
     """Looks like a JWT (header, payload, signature), but is random throughout: nothing can be read out of it."""
     header, signature = "eyJ" + secrets.token_urlsafe(24), secrets.token_urlsafe(32)
     return f"{header}.{secrets.token_urlsafe(size - 24 - 32)}.{signature}"

@@ -2,6 +2,7 @@
 
 SandboxError          has a status, a code for machines and a sentence for people
 ├── BadRequest        400, the request is wrong
+│   └── InactivePlatform  LTIAAS lets the LMS launch nothing
 ├── Unauthorized      401, the credential or its scheme is not accepted
 ├── NotFound          404
 ├── WrongMethod       405
@@ -37,6 +38,12 @@ class SandboxError(Exception):
 
 class BadRequest(SandboxError):
     """The request is wrong."""
+
+
+class InactivePlatform(BadRequest):
+    """LTIAAS lets the LMS launch nothing: it is not registered, or was deactivated."""
+
+    code = "UNREGISTERED_OR_INACTIVE_PLATFORM"
 
 
 class Unauthorized(SandboxError):

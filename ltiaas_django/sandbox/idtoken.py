@@ -6,6 +6,7 @@ from typing import Any
 
 from ltiaas_django.vocabulary import LaunchType, Role
 
+from . import content
 from .campus import Campus, Person
 from .courses import Course
 from .credentials import LTIK_LIFETIME, Launch
@@ -19,12 +20,8 @@ _GUID = "sandbox.school.example"
 _LEGACY_CONTEXT_ROLE = "urn:lti:role:ims/lis/"
 _CONTEXT_ROLE = "http://purl.imsglobal.org/vocab/lis/v2/membership#"
 _CLAIM = "https://purl.imsglobal.org/spec/lti/claim/"
+_DEEP_LINKING_CLAIM = "https://purl.imsglobal.org/spec/lti-dl/claim/deep_linking_settings"
 _AGS = "https://purl.imsglobal.org/spec/lti-ags/"
-_DEEP_LINKING = {
-    "acceptTypes": ["ltiResourceLink", "link", "file", "html", "image"],
-    "acceptPresentationDocumentTargets": ["iframe", "window"],
-    "acceptMultiple": True,
-}
 _SCOPES = [
     f"{_AGS}scope/lineitem",
     f"{_AGS}scope/lineitem.readonly",
@@ -121,9 +118,9 @@ def _services(launch: Launch, course: Course) -> dict[str, Any]:
     items = course.line_items_of(launch.activity_id) if launch.activity_id is not None else []
     if len(items) == 1:  # declared only when exactly one belongs to the launch
         grades["lineItemId"] = items[0].id
-    is_deep_linking = launch.type == LaunchType.DEEP_LINKING
+    deep_linking = content.formatted(launch.deep_linking)  # nothing in any other launch
     return {
-        "deepLinking": {"available": is_deep_linking, **(_DEEP_LINKING if is_deep_linking else {})},
+        "deepLinking": {"available": launch.type == LaunchType.DEEP_LINKING, **deep_linking},
         "namesAndRoles": {"available": True},
         "assignmentAndGrades": grades,
         "outcomes": {"available": False},
@@ -210,5 +207,8 @@ def raw_claims(launch: Launch, course: Course, tool_url: str, *, anonymous: bool
         claims[f"{_CLAIM}resource_link"] = _resource_link(launch, course)
         claims[f"{_CLAIM}custom"] = dict(course.activity(launch.activity_id).custom)
     if launch.type == LaunchType.SUBMISSION_REVIEW:
-        claims[f"{_CLAIM}for_user"] = {"user_id": launch.person_id}
+        claims[f"{_CLAIM}for_user"] = {"user_id": launch.for_user or launch.person_id}
+    if launch.type == LaunchType.DEEP_LINKING:
+        return_url = f"{campus.origin}/courses/{course.id}/deep-linking/"
+        claims[_DEEP_LINKING_CLAIM] = content.claim(launch.deep_linking, return_url)
     return claims

@@ -1,4 +1,7 @@
-"""The LMS in the browser: courses, activities to launch, a gradebook, a roster to edit. No JavaScript, no cookies."""
+"""The LMS in the browser: courses, activities to launch, a gradebook, a roster to edit.
+
+No cookies; no JavaScript but where a registration asks for it (`registering`).
+"""
 
 from __future__ import annotations
 
@@ -49,6 +52,8 @@ def page(*methods: str) -> Callable[[View], View]:
                     raise errors.WrongMethod(f"This page answers only {' and '.join(methods)}.")
                 with sandbox.lock:
                     return view(request, sandbox, **ids)
+            except errors.InactivePlatform as error:
+                return web.error_response(error)  # LTIAAS has no page for it: the JSON stands in the frame
             except errors.SandboxError as error:
                 return _refusal(error)
             except (BadRequest, SuspiciousOperation, MultiPartParserError, UnreadablePostError):
@@ -81,7 +86,12 @@ def course(request: HttpRequest, sandbox: Sandbox, course_id: str) -> HttpRespon
     activities = [
         {"activity": link, "columns": _columns(place.line_items_of(link.id))} for link in place.activities.values()
     ]
-    context = {"activities": activities, "person": _text(request, "person"), **_people_by_role(place)}
+    context = {
+        "activities": activities,
+        "contents": place.contents,
+        "person": _text(request, "person"),
+        **_people_by_role(place),
+    }
     return render("course", _in_course(place, "activities", place.title, **context))
 
 
@@ -113,7 +123,12 @@ def launch(request: HttpRequest, sandbox: Sandbox, course_id: str, activity_id: 
         type=_text(request, "type") or "resource",
         target=_text(request, "target") or "window",
     )
-    response = _redirect(url, 303 if request.method == "POST" else 302)
+    return to_tool(url, 303 if request.method == "POST" else 302)
+
+
+def to_tool(url: str, status: int) -> HttpResponse:
+    """On to the tool's launch URL."""
+    response = redirect(url, status)
     response.headers["Referrer-Policy"] = "no-referrer"  # the ltik is a bearer credential
     return response
 
@@ -142,7 +157,7 @@ def people(request: HttpRequest, sandbox: Sandbox, course_id: str) -> HttpRespon
         return _people_page(request, place, error)
     query = urlencode({"done": done, "person": user_id})
     url = f"{reverse('people', kwargs={'course_id': place.id})}?{query}"
-    return _redirect(url, 303)
+    return redirect(url, 303)
 
 
 @page("GET", "HEAD", "POST")
@@ -151,7 +166,8 @@ def no_such(request: HttpRequest, sandbox: Sandbox) -> HttpResponse:
     raise errors.NotFound("The sandbox has no such page.")
 
 
-def _redirect(url: str, status: int) -> HttpResponse:
+def redirect(url: str, status: int) -> HttpResponse:
+    """On to another page, ours or the tool's."""
     return HttpResponse(status=status, headers={"Location": iri_to_uri(url)})
 
 

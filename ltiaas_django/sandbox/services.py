@@ -214,39 +214,6 @@ def _result_json(cell: Cell) -> dict[str, Any]:
     return result
 
 
-# -- platforms ---------------------------------------------------------------------------------------------------------
-
-
-def list_platforms(call: Call) -> HttpResponse:
-    query = validation.read_query(call.query, {"id", "url", "clientId"})
-    platform = _platform(call.sandbox)
-    matches = all(platform[name] == value for name, value in query.items())
-    return json_response({"platforms": [platform] if matches else []})
-
-
-def get_platform(call: Call) -> HttpResponse:
-    validation.read_query(call.query, ())
-    platform = _platform(call.sandbox)
-    if call.item != platform["id"]:
-        raise errors.NotFound("There is no such platform.", code="PLATFORM_NOT_FOUND")
-    return json_response(platform)
-
-
-def _platform(sandbox: Sandbox) -> dict[str, Any]:
-    origin = sandbox.origin
-    return {
-        "id": idtoken.PLATFORM_ID,
-        "url": origin,
-        "clientId": idtoken.CLIENT_ID,
-        "name": idtoken.PLATFORM_NAME,
-        "authenticationEndpoint": f"{origin}/mod/lti/auth.php",
-        "accesstokenEndpoint": f"{origin}/mod/lti/token.php",
-        "authConfig": {"method": "JWK_SET", "key": f"{origin}/mod/lti/certs.php"},
-        "publicKey": "-----BEGIN PUBLIC KEY-----\nsimulated: the sandbox signs nothing\n-----END PUBLIC KEY-----",
-        "active": True,
-    }
-
-
 # -- pages -------------------------------------------------------------------------------------------------------------
 
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlencode, urlsplit, urlunsplit
+from urllib.parse import urlencode, urljoin, urlsplit, urlunsplit
 
 from ltiaas_django.vocabulary import LaunchType
 
-from . import errors, seed
+from . import content, errors, idtoken, seed
 from .campus import Campus, Clock, clean_id
 from .courses import Course
 from .credentials import Launch, Launches, Mutate
 from .gradebook import Cell
 from .paging import Pages
+from .platforms import Platforms
+from .registrations import Registration, Registrations
 from .traffic import Fault, RequestRecord, Traffic
 
 DEFAULT_API_KEY = "sandbox-api-key"
@@ -67,7 +69,10 @@ class Sandbox:
             self.campus = Campus(self.clock, self.campus.origin, self.lock)
             self.courses: dict[str, Course] = seed.courses(self.campus)
             self.launches = Launches(self.clock)
+            self.answers: dict[str, content.Answer] = {}
             self.pages = Pages()
+            self.platforms = Platforms(self.campus)
+            self.registrations = Registrations(self.campus, self.platforms)
 
     @property
     def origin(self) -> str:
@@ -111,17 +116,22 @@ class Sandbox:
         type: str = LaunchType.RESOURCE_LINK,
         target: str = "iframe",
         mutate: Mutate | None = None,
+        deep_linking: Mapping[str, Any] | None = None,
+        for_user: str | None = None,
     ) -> str:
         """Launch the tool as a person of the course; returns the ltik.
 
         `type` is a LaunchType, or "resource", "deep_linking", "submission_review" or "legacy" (LTI 1.1). Only a deep
         linking launch may do without an activity (it never names one). `mutate` gets the id token each time before it
-        is served.
+        is served. `deep_linking` says what the LMS takes, by LTIAAS's names (acceptTypes, acceptMultiple, ...;
+        hideAcceptMultiple leaves acceptMultiple out of the id token, as LTIAAS does); `for_user`: whose work is
+        reviewed.
         """
         launch_type = _launch_type(type)
         if target not in TARGETS:
             raise errors.BadRequest("`target` is iframe or window.")
         with self.lock:
+            self.platforms.check_launch(idtoken.PLATFORM_ID)
             place = self.course(course)
             if not place.enrolment(person).is_active:
                 raise errors.BadRequest(f"The person “{person}” has left this course.")
@@ -132,18 +142,32 @@ class Sandbox:
             if launch_type == LaunchType.DEEP_LINKING:
                 activity = None
             launch = Launch(place.id, activity, person, launch_type, target, self.clock.now(), mutate)
+            if launch_type == LaunchType.DEEP_LINKING:
+                launch.deep_linking = content.read_settings(deep_linking)
+            if launch_type == LaunchType.SUBMISSION_REVIEW:
+                launch.for_user = person if for_user is None else place.enrolment(for_user).person.id
             self.launches.add(launch)
             return launch.ltik
 
     def url_for(self, ltik: str) -> str:
-        """The tool's launch URL with an ltik; a query it has already is kept."""
+        """The tool's launch URL with an ltik; a query it has already is kept, and so is that of a deep link."""
         parts = urlsplit(self.tool_url)
-        query = "&".join(part for part in (parts.query, urlencode({"ltik": ltik})) if part)
+        launch = self.launches.find(ltik)
+        activity_id = launch.activity_id if launch else None
+        linked = self.course(launch.course_id).activity(activity_id).query if launch and activity_id else ""
+        query = "&".join(part for part in (parts.query, linked, urlencode({"ltik": ltik})) if part)
         return urlunsplit(parts._replace(query=query))
 
     def launch_url(self, course: str, activity: str | None, person: str, **options: Any) -> str:
         """Launch as `launch` does; returns where the browser is to go."""
         return self.url_for(self.launch(course, activity, person, **options))
+
+    # -- registration ----------------------------------------------------------------------------------------------
+
+    def register_url(self, registration: Registration) -> str:
+        """Where LTIAAS sends the browser of an LMS that asks to be registered: beside the tool's launch URL."""
+        beside = urljoin(self.tool_url, "../register/")
+        return f"{beside}?{urlencode({'registrationId': registration.id})}"
 
     # -- knobs -----------------------------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path, re_path
 
-from . import api, control, pages
+from . import api, control, deep_linking, pages, registering
 
 _COURSE = "control/courses/<str:course_id>"
 
@@ -28,12 +28,17 @@ urlpatterns = [
     path("control/service-keys/revoke/", control.endpoint(POST=control.revoke_service_keys)),
     path("control/settings/", control.endpoint(POST=control.change_settings)),
     path("control/faults/", control.endpoint(POST=control.plan_fault)),
+    path("control/registrations/", control.endpoint(POST=control.register)),
     re_path(r"^control/", control.no_such),
     path("", pages.course_list, name="courses"),
     path("courses/<str:course_id>/", pages.course, name="course"),
     path("courses/<str:course_id>/gradebook/", pages.gradebook, name="gradebook"),
+    path("courses/<str:course_id>/deep-linking/", deep_linking.deep_linking, name="deep_linking"),
+    path("courses/<str:course_id>/deep-linking/launch/", deep_linking.launch, name="deep_linking_launch"),
     path("courses/<str:course_id>/people/", pages.people, name="people"),
     path("courses/<str:course_id>/activities/<str:activity_id>/", pages.activity, name="activity"),
     path("courses/<str:course_id>/activities/<str:activity_id>/launch/", pages.launch, name="launch"),
+    path("registrations/", registering.registrations, name="registrations"),
+    path("registrations/<str:registration_id>/", registering.registration, name="registration"),
     re_path(r"", pages.no_such),
 ]

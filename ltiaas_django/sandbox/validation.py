@@ -158,6 +158,38 @@ def one_of(words: Collection[str]) -> Check:
     return check
 
 
+def list_of(check: Check) -> Check:
+    """A list, with the same check for each entry."""
+
+    def check_all(value: Any) -> list[Any]:
+        if not isinstance(value, list):
+            raise _Wrong("must be a list")
+        return [check(entry) for entry in value]
+
+    return check_all
+
+
+def object_of(fields: Mapping[str, Field]) -> Check:
+    """An object with these members, each checked."""
+
+    def check(value: Any) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise _Wrong("must be an object")
+        try:
+            return read_object(value, fields)
+        except errors.BadRequest as error:
+            raise _Wrong(f"is wrong: {error.description.rstrip('.')}") from None
+
+    return check
+
+
+def texts_by_name(value: Any) -> dict[str, str]:
+    """An object of strings, such as custom parameters."""
+    if not isinstance(value, dict):
+        raise _Wrong("must be an object of strings")
+    return {non_empty(name): text(content) for name, content in value.items()}
+
+
 LINE_ITEM = {
     "label": Field(non_empty, required=True),
     "scoreMaximum": Field(above_zero, required=True),

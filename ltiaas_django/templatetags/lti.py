@@ -27,4 +27,4 @@ def lti_url(context: Context, view_name: str, *args: Any, **kwargs: Any) -> str:
 def lti_field(context: Context) -> SafeString:
     """`{% lti_field %}` inside a form: a hidden field that names the current launch; nothing outside one."""
     launch = context["request"].lti
-    return format_html('<input type="hidden" name="{}" value="{}">', PARAMETER, launch.pk) if launch else SafeString()
+    return format_html('<input type="hidden" name="{}" value="{}">', PARAMETER, launch.pk) if launch else SafeString("")

@@ -25,7 +25,7 @@ from ltiaas_django.admin import badges, cells, contexts
 from ltiaas_django.admin import grades as grades_admin
 from ltiaas_django.admin import keys as keys_admin
 from ltiaas_django.admin import launches as launches_admin
-from ltiaas_django.admin import places as places_admin
+from ltiaas_django.admin import platforms as platforms_admin
 from ltiaas_django.admin import runs as runs_admin
 from ltiaas_django.operations import waking
 from ltiaas_django.testing import factories
@@ -47,6 +47,8 @@ FACTORIES = {
 }
 SHOWN = pytest.mark.parametrize("model", FACTORIES, ids=lambda model: model.__name__)
 STATES = models.OutgoingScore.State
+OPERATORS = {"is_active": "on", "account_linking": "off"}
+"""The fields that a platform's page must send."""
 
 
 def page(model, name="changelist", *args):
@@ -120,7 +122,7 @@ def test_nothing_is_added_by_hand(operator, model):
 def test_only_an_operators_fields_can_be_edited(operator, model):
     row = FACTORIES[model]()
     editable = {
-        models.Platform: {"is_active", "link_by_email", "parallel_calls", "calls_per_second"},
+        models.Platform: {"is_active", "account_linking", "frame_ancestors", "parallel_calls", "calls_per_second"},
         models.Context: {"is_active"},
     }.get(model, set())
     response = operator.get(page(model, "change", row.pk))
@@ -132,7 +134,7 @@ def test_only_an_operators_fields_can_be_edited(operator, model):
 def test_a_row_without_fields_to_edit_takes_no_post(operator, model):
     row = FACTORIES[model]()
     expected = 302 if model in {models.Platform, models.Context} else 403
-    assert operator.post(page(model, "change", row.pk), {"is_active": "on"}).status_code == expected
+    assert operator.post(page(model, "change", row.pk), OPERATORS).status_code == expected
 
 
 @SHOWN
@@ -483,7 +485,7 @@ def test_platforms_by_what_is_wrong_with_them(operator):
     }
     factories.ServiceKeyFactory()
     factories.PlatformFactory(paused_until=hours(-1))
-    assert set(wrong) == set(places_admin.PlatformStateFilter.answers)
+    assert set(wrong) == set(platforms_admin.PlatformStateFilter.answers)
     for value, platform in wrong.items():
         assert listed(operator.get(page(models.Platform), {"state": value})) == [platform]
     html = operator.get(page(models.Platform)).content.decode()
@@ -703,7 +705,7 @@ def test_saving_a_platform_leaves_what_a_worker_wrote_meanwhile(operator, monkey
         return row
 
     monkeypatch.setattr(admin.ModelAdmin, "get_object", read_and_be_overtaken)
-    operator.post(page(models.Platform, "change", platform.pk), {"is_active": "on", "parallel_calls": "2"})
+    operator.post(page(models.Platform, "change", platform.pk), {**OPERATORS, "parallel_calls": "2"})
     platform.refresh_from_db()
     assert platform.parallel_calls == 2
     assert str(platform.lease_token) == token
@@ -714,7 +716,7 @@ def test_saving_a_platform_leaves_what_a_worker_wrote_meanwhile(operator, monkey
 )
 def test_a_pace_of_nothing_is_refused(operator, field, value):
     platform = factories.PlatformFactory()
-    response = operator.post(page(models.Platform, "change", platform.pk), {"is_active": "on", field: value})
+    response = operator.post(page(models.Platform, "change", platform.pk), {**OPERATORS, field: value})
     assert response.status_code == 200
     assert field in response.context["adminform"].form.errors
 

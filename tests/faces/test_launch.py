@@ -75,8 +75,11 @@ def test_the_browser_is_sent_to_a_clean_url_that_keeps_the_tools_own_parameters(
     ltik = lms.sandbox.launch("course-101", "quiz-1", "2001")
     response = Client().get(LAUNCH, {"page": "3", "ltik": ltik, "topic": "a&b"})
     launch = Launch.objects.get()
-    assert response.headers["Location"] == f"{LAUNCH}?page=3&topic=a%26b&lti={launch.pk}"
+    path, query = response.headers["Location"].split("?")
+    proof, *own = query.split("&")  # of the sign-in; worth nothing once the cookie is back
+    assert (path, proof.partition("=")[0], own) == (LAUNCH, "lti_start", ["page=3", "topic=a%26b", f"lti={launch.pk}"])
     assert response.headers["Cache-Control"] == "no-store"
+    assert response.headers["Referrer-Policy"] == "no-referrer"
 
 
 def test_a_returning_person_writes_only_what_changed(lms: Lms, django_assert_max_num_queries: Any) -> None:
@@ -291,9 +294,8 @@ def test_reload_and_back_button_are_harmless_for_the_same_browser(lms: Lms) -> N
     browser.get(first.headers["Location"])
     Launch.objects.update(created_at=timezone.now() - timedelta(hours=1))
     second = browser.get(url)
-    assert second.headers["Location"] == first.headers["Location"]
+    assert second.headers["Location"] == f"{LAUNCH}?lti={Launch.objects.get().pk}"
     assert exchanges(lms) == 1
-    assert Launch.objects.count() == 1
 
 
 def test_a_claimed_launch_is_refused_elsewhere(lms: Lms) -> None:
@@ -312,8 +314,9 @@ def test_an_unclaimed_launch_may_start_anew_within_the_minute_and_ends_the_earli
     url = launch_path(lms.sandbox.launch_url("course-101", "quiz-1", "2001"))
     first, second = Client(), Client()
     clean = first.get(url).headers["Location"]
-    assert second.get(url).headers["Location"] == clean
-    assert second.get(clean).status_code == 200
+    anew = second.get(url).headers["Location"]
+    assert anew.rpartition("lti=")[2] == clean.rpartition("lti=")[2]
+    assert second.get(anew).status_code == 200
     response = first.get(clean)
     assert response.status_code == 403
     assert not response.wsgi_request.user.is_authenticated
@@ -552,15 +555,6 @@ def test_an_expired_launch_serves_no_pages(lms: Lms) -> None:
 
 
 # --- pages in the frame -----------------------------------------------------------------------------------------------
-
-
-def test_frames_are_allowed_on_lti_pages_and_under_a_launch_and_nowhere_else(lms: Lms) -> None:
-    browser, launch = lms.browse("2001")
-    assert "X-Frame-Options" not in browser.get(LAUNCH, {"lti": launch.pk}).headers
-    assert "X-Frame-Options" not in Client().get(LAUNCH).headers
-    assert "X-Frame-Options" not in browser.get("/admin/login/", {"lti": launch.pk}).headers
-    assert browser.get("/admin/login/").headers["X-Frame-Options"] == "DENY"
-    assert Client().get("/admin/login/", {"lti": launch.pk}).headers["X-Frame-Options"] == "DENY"
 
 
 # --- bad input --------------------------------------------------------------------------------------------------------

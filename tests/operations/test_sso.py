@@ -22,7 +22,7 @@ EMAIL = "zoe.mueller@school.example"
 def trusted(lms: Lms) -> Lms:
     """A platform that the operator has trusted with e-mail linking, before its person 2001 ever launched."""
     lms.launch("1001")
-    Platform.objects.update(link_by_email=True)
+    Platform.objects.update(account_linking="email")
     return lms
 
 
@@ -67,6 +67,16 @@ def test_a_launch_never_makes_staff_or_superusers(lms: Lms) -> None:
     user = User.objects.get(pk=lms.launch("1001", mutate=everything).user.pk)
     assert not user.is_staff
     assert not user.is_superuser
+
+
+def test_a_test_student_that_was_reset_is_another_person(lms: Lms) -> None:
+    def test_student(token: dict[str, Any]) -> None:
+        token["user"]["roles"].append("http://purl.imsglobal.org/vocab/lti/system/person#TestUser")
+
+    before, after = (lms.launch(one, mutate=test_student) for one in ("2001", "2002"))
+    assert before.user != after.user
+    assert after.is_test_user
+    assert after.is_learner
 
 
 class Refusing(sso.SsoPolicy):

@@ -50,7 +50,7 @@ def main() -> int:
 def unbroken_problem(copy: pathlib.Path) -> str:
     """Why the tests do not pass as they are; blank if they do."""
     tests = list(dict.fromkeys(broken.test for broken in BREAKS))
-    code, output = run(copy, *tests, deadline=DEADLINE * 5)
+    code, output = run(copy, *tests, "--numprocesses", str(COPIES), "--dist", "loadfile", deadline=DEADLINE * 5)
     return "" if code == PASSED else output
 
 
@@ -76,17 +76,17 @@ def attempt(broken: Break, copies: queue.Queue[pathlib.Path]) -> str:
     return "" if code == FAILED and FAILURES.search(output) else f"NO VERDICT: pytest ended with {code}\n{output}"
 
 
-def run(copy: pathlib.Path, *tests: str, deadline: float) -> tuple[int, str]:
-    """pytest's exit code (-1: out of time) and what it printed."""
+def run(copy: pathlib.Path, *arguments: str, deadline: float) -> tuple[int, str]:
+    """pytest's exit code for these tests and options (-1: out of time), and what it printed."""
     # No gate on skips (a skipped test notices nothing), no database to share, and no byte code: Python tells stale
     # from fresh by the second, and a break lasts about as long.
     left_out = {"CI", "ALLOWED_SKIPS_FILE", "CI_SERVICES_REQUIRED", "DATABASE_URL"}
     environment = {name: value for name, value in os.environ.items() if name not in left_out}
     environment |= {"PYTHONDONTWRITEBYTECODE": "1"}
-    options = ["-p", "no:randomly", "-p", "no:cacheprovider", "-x", "-q", "--no-cov", "-m", ""]
+    options = ["-p", "no:randomly", "-p", "no:cacheprovider", "-x", "-q", "--no-cov", "--no-migrations", "-m", ""]
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", *options, *tests],
+            [sys.executable, "-m", "pytest", *options, *arguments],
             cwd=copy,
             env=environment,
             stdin=subprocess.DEVNULL,

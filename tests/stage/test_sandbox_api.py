@@ -496,8 +496,8 @@ class TestPlatforms:
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        ("POST", "/api/deeplinking/form", 404),
-        ("GET", "/api/registrations/1", 404),
+        ("POST", "/api/deeplinking/other", 404),
+        ("GET", "/api/registrations", 404),
         ("GET", "/api/", 404),
         ("GET", "/api/idtoken/", 404),
         ("GET", "/api/lineitems//scores", 404),

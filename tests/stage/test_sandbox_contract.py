@@ -59,6 +59,9 @@ def test_launch_roster_and_grades(sandbox, by_ltik, check, quiz_1, anonymous):
 def test_deep_linking_launch(by_ltik, check):
     caller = by_ltik(activity=None, person="1001", type="deep_linking")
     assert check("GET", "/api/idtoken", caller("GET", "/api/idtoken")).ok
+    for path in ("/api/deeplinking", "/api/deeplinking/form"):
+        assert check("POST", path, caller("POST", path, json={"contentItems": []})).ok
+        assert check("POST", path, caller("POST", path, json={"contentItems": [{}]})).status_code == 400
 
 
 def test_platforms(account, check):

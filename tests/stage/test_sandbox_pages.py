@@ -16,6 +16,7 @@ PAGES = [
     "/courses/course-101/activities/quiz-1/",
     "/courses/course-101/activities/quiz-1/?person=2001",
     "/courses/nope/",
+    "/registrations/",
 ]
 
 
@@ -120,7 +121,7 @@ class TestPages:
         page = Elements(response.text)
         assert len(page.all("h1")) == 1
         assert page.all("html")[0]["lang"]
-        assert page.all("script") == []
+        assert not page.all("script") or path == "/registrations/"  # it must hear when to close a window
         ids = [attributes["id"] for _, attributes in page.found if "id" in attributes]
         assert len(ids) == len(set(ids))
         labelled = {label["for"] for label in page.all("label")}

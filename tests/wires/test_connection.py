@@ -242,7 +242,7 @@ def test_platforms_are_listed(server: Server, account: Account) -> None:
         "LMS",
         True,
     )
-    assert (second.ltiaas_id, second.is_active) == ("2", False)
+    assert (second.ltiaas_id, second.is_active) == ("2", None)
     assert query(server.requests[0]) == [("url", "https://lms.org"), ("clientId", "c d")]
 
 

@@ -529,7 +529,6 @@ PARSERS = [
     wire.parse_line_item,
     wire.parse_line_item_page,
     wire.parse_result_page,
-    wire.parse_platforms,
 ]
 
 

@@ -42,6 +42,11 @@ SAMPLES: list[Any] = [
     data.LineItem(label="Quiz", score_maximum=Decimal(10)),
     data.Score(user_id="7", given=Decimal(8), maximum=Decimal(10), timestamp=TIME),
     data.Result(user_id="7"),
+    data.DeepLinkingMessage(message="eyJ", target="https://lms.example/"),
+    data.PlatformRegistration(ltiaas_id="p"),
+    data.RegistrationMessage(type="LtiDeepLinkingRequest"),
+    data.RegistrationRequest(),
+    data.ApprovedRegistration(ltiaas_id="p", html="<script></script>"),
 ]
 
 

@@ -30,6 +30,7 @@ TEST_USER = "http://purl.imsglobal.org/vocab/lti/system/person#TestUser"
         (f"{CONTEXT}/Instructor#Grader", Role.INSTRUCTOR),
         (f"{CONTEXT}/Instructor#TeachingAssistant", Role.TEACHING_ASSISTANT),
         (f"{CONTEXT}/Instructor#TeachingAssistantGroup", Role.TEACHING_ASSISTANT),
+        (f"{CONTEXT}#TeachingAssistant", Role.TEACHING_ASSISTANT),
         # short names, which the specification allows for context roles
         ("Instructor", Role.INSTRUCTOR),
         ("Learner", Role.LEARNER),
@@ -107,6 +108,22 @@ def test_instructors_and_assistants_teach(role):
 def test_other_context_roles_neither_teach_nor_learn(role):
     assert not vocabulary.is_instructor([role])
     assert not vocabulary.is_learner([role])
+
+
+@pytest.mark.parametrize(
+    ("roles", "teaches", "learns"),
+    [
+        # Canvas: an assistant is named twice, an observer is a mentor, its test student learns
+        ([f"{CONTEXT}/Instructor#TeachingAssistant", f"{CONTEXT}#Instructor"], True, False),
+        ([f"{CONTEXT}#Mentor", f"{INSTITUTION}#Observer"], False, False),
+        ([f"{CONTEXT}#Learner", f"{INSTITUTION}#Student", TEST_USER], False, True),
+        # an administrator who looks in without being enrolled, and one who is enrolled as a learner
+        ([f"{INSTITUTION}#Administrator", f"{SYSTEM}#User"], False, False),
+        ([f"{INSTITUTION}#Administrator", f"{CONTEXT}#Learner"], False, True),
+    ],
+)
+def test_what_lmss_send_together(roles, teaches, learns):
+    assert (vocabulary.is_instructor(roles), vocabulary.is_learner(roles)) == (teaches, learns)
 
 
 def test_the_test_user_is_named_by_its_own_role_only():

@@ -34,6 +34,8 @@ _LONGEST_WAIT: Final = 5.0  # a longer Retry-After is the caller's to plan for
 Parsed = TypeVar("Parsed")
 Parser = Callable[[object, str], Parsed]
 """Takes the decoded JSON and what was asked; raises `InvalidResponse`."""
+Hear = Callable[[Mapping[str, str], float], None]
+"""Told the headers of an answer, and how many seconds it took, whatever it says."""
 
 
 def _user_agent() -> str:
@@ -90,6 +92,7 @@ class _Request:
     url: str
     asked: str
     body: bytes | None
+    hear: Hear | None = None
 
     @property
     def is_read(self) -> bool:
@@ -116,6 +119,7 @@ def send(
     body: Mapping[str, object] | None = None,
     deadline: float | None = None,
     expects_json: bool = True,
+    hear: Hear | None = None,
 ) -> Any:
     """Ask LTIAAS once (a write) or up to `read_attempts` times (a GET); returns the decoded JSON.
 
@@ -126,7 +130,7 @@ def send(
     url = endpoint.url + path
     if query:
         url += "?" + "&".join(f"{quote(name, safe='')}={quote(text, safe='')}" for name, text in query.items())
-    request = _Request(method, url, asked, None if body is None else reading.encode(body))
+    request = _Request(method, url, asked, None if body is None else reading.encode(body), hear)
     until = time.monotonic() + (endpoint.deadline if deadline is None else deadline)
     attempts = endpoint.read_attempts if request.is_read else 1  # a write that is sent twice may count twice
     attempt = 1
@@ -182,10 +186,13 @@ def _attempt(
     """One try; the error is returned, not raised, so that what this frame holds stays behind."""
     started = time.monotonic()
     answer = _exchange(endpoint, auth, request, until)
+    took = time.monotonic() - started
     status = answer.status if isinstance(answer, _Answer) else answer.code
-    logger.debug("%s: %s after %d ms", request.asked, status, (time.monotonic() - started) * 1000)
+    logger.debug("%s: %s after %d ms", request.asked, status, took * 1000)
     if not isinstance(answer, _Answer):
         return answer
+    if request.hear is not None:
+        request.hear(answer.headers, took)
     return _judge(answer, auth, request, expects_json)
 
 

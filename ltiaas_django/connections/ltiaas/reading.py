@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final, NoReturn, TypeVar
@@ -67,6 +67,24 @@ def render_amount(amount: Decimal) -> int | float:
     if len(digits) > 15 or (digits and abs(amount.adjusted()) > MAX_MAGNITUDE):
         raise ValueError("An amount may have up to 15 significant digits.")
     return int(amount) if amount == amount.to_integral_value() else float(amount)
+
+
+def render_moment(moment: datetime | None) -> str | None:
+    """RFC 3339, UTC, with milliseconds: Canvas compares them. `ValueError` for a naive time."""
+    if moment is None:
+        return None
+    if moment.utcoffset() is None:
+        raise ValueError("A time must say its zone.")
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def without_nulls(members: Iterable[tuple[str, object | None]]) -> dict[str, object]:
+    """Strict servers refuse a null where a member is merely optional."""
+    return {
+        name: without_nulls(value.items()) if isinstance(value, Mapping) else value
+        for name, value in members
+        if value is not None
+    }
 
 
 # --- reading fields -------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""JSON <-> data, for LTIAAS: the only file that knows camelCase. Names follow LTIAAS's reference.
+"""JSON <-> data, for LTIAAS: this and the `wire_` modules know camelCase, no others. Names follow LTIAAS's reference.
 
 Readers are tolerant where LMSs are known to differ (numbers for text, missing or null members, two spellings, a bare
 list of line items) and strict in everything else: what cannot be right raises `InvalidResponse` naming the field, never
@@ -7,32 +7,28 @@ its value. Ids must survive unchanged or not at all; texts that are only shown a
 
 from __future__ import annotations
 
-import dataclasses
 import re
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Mapping
 from typing import Any, Final
 
 from ltiaas_django import data
-from ltiaas_django.connections.ltiaas import auth
-from ltiaas_django.connections.ltiaas.reading import MAX_URL, UNSTORABLE, JsonObject, as_text, clean, render_amount
+from ltiaas_django.connections.ltiaas import auth, wire_content
+from ltiaas_django.connections.ltiaas.reading import (
+    MAX_URL,
+    UNSTORABLE,
+    JsonObject,
+    as_text,
+    clean,
+    render_amount,
+    render_moment,
+    without_nulls,
+)
 from ltiaas_django.vocabulary import LaunchType, MembershipStatus
 
 MAX_LINE_ITEM_ID: Final = 2000
 MAX_DESCRIPTION: Final = 2000
 _LEGACY_VERSIONS: Final = ("1.0", "1.1", "1.2", "LTI-1p")
 _MAX_DEPTH: Final = 20  # of a custom parameter's value
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class RegisteredPlatform:
-    """A platform of the account, as LTIAAS lists it."""
-
-    ltiaas_id: str
-    issuer: str = ""
-    client_id: str = ""
-    name: str = ""
-    is_active: bool = False
 
 
 # --- the ID token ---------------------------------------------------------------------------------------------------
@@ -153,6 +149,7 @@ def _parse_services(services: JsonObject) -> data.Services:
         line_item_id=grades.optional_id("lineItemId", limit=MAX_LINE_ITEM_ID),
         scopes=grades.texts("scopes"),
         offers_deep_linking=services.object_or_empty("deepLinking").flag("available") is True,
+        deep_linking=wire_content.parse_limits(services.object_or_empty("deepLinking")),
         service_key=_parse_key(services, "serviceKey"),
         legacy_service_key=_parse_key(services, "legacyServiceKey"),
     )
@@ -266,11 +263,11 @@ def render_line_item(line_item: data.LineItem) -> dict[str, object]:
         "resourceLinkId": line_item.resource_link_id or None,
         "resourceId": line_item.resource_id or None,
         "tag": line_item.tag or None,
-        "startDateTime": _render_moment(line_item.starts_at),
-        "endDateTime": _render_moment(line_item.ends_at),
+        "startDateTime": render_moment(line_item.starts_at),
+        "endDateTime": render_moment(line_item.ends_at),
         "gradesReleased": line_item.grades_released,
     }
-    return _without_nulls(body.items())
+    return without_nulls(body.items())
 
 
 # --- scores and results ---------------------------------------------------------------------------------------------
@@ -287,30 +284,12 @@ def render_score(score: data.Score) -> dict[str, object]:
         "userId": score.user_id,
         "activityProgress": score.activity_progress.value,
         "gradingProgress": score.grading_progress.value,
-        "timestamp": _render_moment(score.timestamp),
+        "timestamp": render_moment(score.timestamp),
         "scoreGiven": None if score.given is None else render_amount(score.given),
         "scoreMaximum": None if score.given is None or score.maximum is None else render_amount(score.maximum),
         "comment": clean(score.comment) if score.comment.strip() else None,
     }
-    return _without_nulls((dict(score.extra) | own).items())
-
-
-def _render_moment(moment: datetime | None) -> str | None:
-    """RFC 3339, UTC, with milliseconds: Canvas compares them."""
-    if moment is None:
-        return None
-    if moment.utcoffset() is None:
-        raise ValueError("A time must say its zone.")
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _without_nulls(members: Iterable[tuple[str, object | None]]) -> dict[str, object]:
-    """Strict servers refuse a null where a member is merely optional."""
-    return {
-        name: _without_nulls(value.items()) if isinstance(value, Mapping) else value
-        for name, value in members
-        if value is not None
-    }
+    return without_nulls((dict(score.extra) | own).items())
 
 
 def parse_result_page(obj: object, asked: str = "GET results") -> tuple[list[data.Result], str | None]:
@@ -327,23 +306,4 @@ def _parse_result(result: JsonObject) -> data.Result:
         score=result.amount("resultScore"),
         maximum=result.amount("resultMaximum"),
         comment=clean(result.raw_text("comment")) if says_comment else None,
-    )
-
-
-# --- the account ----------------------------------------------------------------------------------------------------
-
-
-def parse_platforms(obj: object, asked: str = "GET platforms") -> list[RegisteredPlatform]:
-    """The account's platforms; one page holds all."""
-    answer = JsonObject({"platforms": obj} if isinstance(obj, list) else obj, "", asked)
-    return answer.items("platforms", _parse_registered)
-
-
-def _parse_registered(platform: JsonObject) -> RegisteredPlatform:
-    return RegisteredPlatform(
-        ltiaas_id=platform.id("id"),
-        issuer=platform.optional_id("url", limit=MAX_URL),
-        client_id=platform.optional_id("clientId"),
-        name=platform.text("name"),
-        is_active=platform.flag("active") is True,
     )

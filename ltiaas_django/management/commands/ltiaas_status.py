@@ -134,6 +134,8 @@ def _lines(standing: status.Status) -> Iterable[str]:
         (standing.courses_stopped, "courses"),
         (scores.stopped, "scores held back by it"),
     )
+    if standing.ticked_at:
+        yield f"Celery's tick ran last {_at(standing.ticked_at)}."
     if standing.everything_is_stopped:
         yield 'Everything is stopped: LTIAAS["STOPPED"] is on.'
 

@@ -1,0 +1,305 @@
+"""Cookies and headers of framed sessions, and what becomes of a launch whose cookie does not come back."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from http.cookies import SimpleCookie
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.contrib.auth.views import LogoutView
+from django.contrib.sessions.models import Session
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest
+from django.test import Client
+from django.urls import path
+from django.utils import timezone
+
+from example_project import urls
+from ltiaas_django.models import Launch, Platform
+from ltiaas_django.operations import launching
+from ltiaas_django.views import LaunchView
+from tests.lms import Lms, launch_path
+
+LAUNCH = "/lti/launch/"
+IN_FRAME = {"Sec-Fetch-Dest": "iframe"}
+IN_TAB = {"Sec-Fetch-Dest": "document"}
+
+pytestmark = [pytest.mark.django_db, pytest.mark.urls(__name__)]
+
+urlpatterns = [*urls.urlpatterns, path("sign-out/", LogoutView.as_view(next_page="/"))]
+
+
+def begin(lms: Lms, browser: Client, person: str = "2001", headers: dict[str, str] = IN_FRAME, **options: Any) -> str:
+    """The first half of a launch; where the browser is sent."""
+    url = launch_path(lms.sandbox.launch_url("course-101", "quiz-1", person, **options))
+    response = browser.get(url, headers=headers)
+    assert response.status_code == 302, response.content.decode()
+    return str(response.headers["Location"])
+
+
+def attributes(response: Any, name: str) -> set[str]:
+    """The attributes of a cookie as they stand on the wire."""
+    [line] = [cookie.output(header="").strip() for cookie in response.cookies.values() if cookie.key == name]
+    return {part.strip() for part in line.split(";")[1:]}
+
+
+FRAMED = {"SameSite=None", "Secure", "Partitioned"}
+
+
+# --- cookies ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_framed_session_sends_cookies_that_survive_in_the_frame_on_the_tools_own_pages_too(
+    lms: Lms, settings: Any
+) -> None:
+    settings.SESSION_SAVE_EVERY_REQUEST = True
+    browser = Client()
+    url = launch_path(lms.sandbox.launch_url("course-101", "quiz-1", "2001"))
+    response = browser.get(url, headers=IN_FRAME)
+    assert attributes(response, "sessionid") > FRAMED
+    response = browser.get(response.headers["Location"], headers=IN_FRAME, follow=True)
+    assert response.request["PATH_INFO"] == "/quiz/"
+    for name in ("sessionid", "csrftoken"):
+        assert attributes(response, name) > FRAMED
+    assert "X-Frame-Options" not in response.headers
+
+
+def test_an_unframed_launch_keeps_the_attributes_of_the_site(lms: Lms, settings: Any) -> None:
+    settings.SESSION_COOKIE_SAMESITE = "Strict"
+    browser = Client()
+    url = launch_path(lms.sandbox.launch_url("course-101", "quiz-1", "2001", target="iframe"))
+    response = browser.get(url, headers=IN_TAB)  # the browser knows better than the LMS
+    assert "SameSite=Strict" in attributes(response, "sessionid")
+    assert not attributes(response, "sessionid") & FRAMED
+    response = browser.get(response.headers["Location"], follow=True)
+    assert not attributes(response, "csrftoken") & FRAMED
+    assert response.headers["X-Frame-Options"] == "DENY"
+    assert Launch.objects.get().framed is False
+
+
+@pytest.mark.parametrize(("target", "framed"), [("iframe", True), ("window", False)])
+def test_where_the_browser_does_not_say_the_lms_is_believed(lms: Lms, target: str, framed: bool) -> None:
+    begin(lms, Client(), headers={}, target=target)
+    assert Launch.objects.get().framed is framed
+
+
+def test_x_frame_options_stay_without_a_framed_session(lms: Lms) -> None:
+    browser = Client()
+    browser.get(begin(lms, browser), headers=IN_FRAME)
+    launch = Launch.objects.get()
+    assert Client().get("/", {"lti": launch.pk}, headers=IN_FRAME).headers["X-Frame-Options"] == "DENY"
+    assert "X-Frame-Options" not in Client().get(LAUNCH, headers=IN_FRAME).headers  # our own pages: nothing to click
+
+
+def test_signing_out_in_the_frame_deletes_the_frames_cookie(lms: Lms) -> None:
+    browser = Client()
+    browser.get(begin(lms, browser), headers=IN_FRAME)
+    response = browser.post("/sign-out/", headers=IN_FRAME)
+    assert attributes(response, "sessionid") > FRAMED | {"Max-Age=0"}
+
+
+def test_the_framed_session_and_the_operators_own_are_told_apart_where_both_cookies_are_sent(lms: Lms) -> None:
+    frame, admin = Client(), Client()
+    frame.get(begin(lms, frame), headers=IN_FRAME)
+    admin.force_login(User.objects.create_superuser("root"))
+    framed, own = frame.cookies["sessionid"].value, admin.cookies["sessionid"].value
+    launch = Launch.objects.get()
+    for keys in ((framed, own), (own, framed)):
+        both = "; ".join(f"sessionid={key}" for key in keys)
+        page = Client(headers={"Cookie": both}).get("/quiz/", {"lti": launch.pk}, headers=IN_FRAME)
+        assert page.wsgi_request.user == launch.user
+        assert Client(headers={"Cookie": both}).get("/admin/", headers=IN_TAB).status_code == 200
+        dead = f"{both}; sessionid=0123456789abcdefghij0123456789ab"
+        assert Client(headers={"Cookie": dead}).get("/admin/", headers=IN_TAB).status_code == 200
+
+
+# --- who may frame ----------------------------------------------------------------------------------------------------
+
+
+def test_frame_ancestors_are_those_that_the_operator_listed_and_none_by_default(lms: Lms) -> None:
+    browser = Client()
+    response = browser.get(begin(lms, browser), headers=IN_FRAME, follow=True)
+    assert "Content-Security-Policy" not in response.headers
+    Platform.objects.update(frame_ancestors="https://canvas.school.edu\nhttps://*.school.org:8443")
+    response = browser.get(begin(lms, browser), headers=IN_FRAME, follow=True)
+    policy = "frame-ancestors 'self' https://canvas.school.edu https://*.school.org:8443"
+    assert response.headers["Content-Security-Policy"] == policy
+
+
+@pytest.mark.parametrize(
+    "text", ["https://a.example; script-src *", "javascript:alert(1)", "*", "https://a.example\r\nX: y"]
+)
+def test_what_is_no_origin_is_not_listed(text: str) -> None:
+    with pytest.raises(ValidationError, match="no origin"):
+        Platform(ltiaas_id="p", frame_ancestors=text).full_clean()
+
+
+# --- the cookie that does not come back -------------------------------------------------------------------------------
+
+
+def lost(lms: Lms, headers: dict[str, str] = IN_FRAME) -> tuple[Any, dict[str, str]]:
+    """A launch in a browser that keeps no cookies there: the page it gets, and the fields of its button."""
+    location = begin(lms, Client(), headers=headers)
+    once_more = Client().get(location, headers=headers)
+    assert once_more.status_code == 302, "the cookie may be on its way"
+    page = Client().get(once_more.headers["Location"], headers=headers)
+    assert page.status_code == 403
+    context = page.context or {}
+    return page, {"launch": str(context["launch"].pk), "proof": context["proof"], "next": context["next"]}
+
+
+def test_a_frame_that_keeps_no_cookie_offers_a_new_tab_once(lms: Lms) -> None:
+    page, button = lost(lms)
+    assert 'target="_blank"' in page.content.decode()
+    assert Session.objects.count() == 1
+    tab = Client(enforce_csrf_checks=True)
+    response = tab.post("/lti/new-tab/", button, headers=IN_TAB)
+    assert response.headers["Referrer-Policy"] == "no-referrer"
+    assert not attributes(response, "sessionid") & FRAMED
+    assert Session.objects.count() == 1, "the session that the frame could not keep has ended"
+    assert "?lti_start=" in response.headers["Location"]
+    page = tab.get(response.headers["Location"], headers=IN_TAB, follow=True)
+    assert page.request["PATH_INFO"] == "/quiz/"
+    again = Client().post("/lti/new-tab/", button, headers=IN_TAB)
+    assert again.status_code == 403
+    assert "used before" in again.content.decode()
+
+
+def test_the_button_serves_once_even_before_its_own_cookie_is_back(lms: Lms) -> None:
+    _page, button = lost(lms)
+    assert Client().post("/lti/new-tab/", button).status_code == 302
+    assert Client().post("/lti/new-tab/", button).status_code == 403
+
+
+def test_the_button_is_worth_nothing_after_five_minutes_or_once_the_cookie_is_back(lms: Lms) -> None:
+    _page, button = lost(lms)
+    Launch.objects.update(created_at=timezone.now() - timedelta(minutes=6))
+    assert Client().post("/lti/new-tab/", button).status_code == 403
+    browser = Client()
+    location = begin(lms, browser)
+    proof = location.partition("lti_start=")[2].partition("&")[0]
+    browser.get(location)
+    launch = Launch.objects.latest("created_at")
+    stolen = {"launch": launch.pk, "proof": proof, "next": "/"}
+    assert Client().post("/lti/new-tab/", stolen).status_code == 403
+
+
+def test_whoever_only_knows_the_id_of_a_launch_gets_no_button(lms: Lms) -> None:
+    location = begin(lms, Client())
+    launch_id = location.rpartition("lti=")[2]
+    for query in (
+        f"lti={launch_id}",
+        f"lti_start=guess&lti={launch_id}",
+        f"lti_start=guess&lti_again=1&lti={launch_id}",
+    ):
+        page = Client().get(f"{LAUNCH}?{query}", headers=IN_FRAME)
+        assert page.status_code == 403
+        assert "new-tab" not in page.content.decode()
+
+
+def test_a_tab_that_keeps_no_cookie_either_is_told_to_allow_them(lms: Lms) -> None:
+    page, _button = lost(lms, headers=IN_TAB)
+    assert "cookies. Please allow them for testserver" in page.content.decode()
+    assert "new-tab" not in page.content.decode()
+
+
+@pytest.mark.parametrize(
+    "next_url", ["https://evil.example/", "//evil.example/", "/\\evil.example", "javascript:1", ""]
+)
+def test_the_new_tab_leads_nowhere_else(lms: Lms, next_url: str) -> None:
+    _page, button = lost(lms)
+    response = Client().post("/lti/new-tab/", {**button, "next": next_url})
+    assert response.headers["Location"].startswith("/lti/launch/?lti_start=")
+
+
+def test_the_new_tab_does_not_end_an_operators_session_unasked(lms: Lms) -> None:
+    _page, button = lost(lms)
+    tab = Client()
+    tab.force_login(User.objects.create_superuser("root"))
+    response = tab.post("/lti/new-tab/", button, follow=True)
+    assert "somebody is signed in as root" in response.content.decode()
+    assert tab.get("/admin/").status_code == 200
+    response = tab.post("/lti/continue/", {"token": response.context["token"]}, follow=True)
+    assert response.request["PATH_INFO"] == "/quiz/"
+
+
+def test_three_frames_that_begin_at_once_all_get_in(lms: Lms) -> None:
+    """Each answer sets a cookie; when the first frame goes on, the last one's is the browser's."""
+    places = [begin(lms, Client()), begin(lms, Client())]
+    browser = Client()
+    places.append(begin(lms, browser))
+    for place in places:
+        assert browser.get(place, headers=IN_FRAME, follow=True).request["PATH_INFO"] == "/quiz/"
+
+
+# --- the rest of a launch's manners -----------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+def test_both_halves_of_a_double_click_get_in_by_one_exchange(lms: Lms) -> None:
+    url = launch_path(lms.sandbox.launch_url("course-101", "quiz-1", "2001"))
+    lms.sandbox.fail_next("/api/idtoken", delay=0.2)
+    together = threading.Barrier(2)
+
+    def click() -> int:
+        together.wait()
+        return int(Client().get(url).status_code)
+
+    with ThreadPoolExecutor(2) as clicks:
+        assert [one.result() for one in [clicks.submit(click), clicks.submit(click)]] == [302, 302]
+    assert sum(request.path.startswith("/api/idtoken") for request in lms.sandbox.requests) == 1
+    assert not launching._at_work
+
+
+class Busy(LaunchView):
+    def throttle(self, request: HttpRequest) -> float | None:
+        return 12.3
+
+
+def test_a_site_may_slow_launches_down_before_anything_is_exchanged(lms: Lms, rf: Any, settings: Any) -> None:
+    url = launch_path(lms.sandbox.launch_url("course-101", "quiz-1", "2001"))
+    response = Busy.as_view()(rf.get(url))
+    assert (response.status_code, response.headers["Retry-After"]) == (429, "13")
+    assert not lms.sandbox.requests
+
+
+def test_pages_of_ours_and_redirects_say_what_referrer_may_be_sent(lms: Lms) -> None:
+    browser = Client()
+    url = launch_path(lms.sandbox.launch_url("course-101", "quiz-1", "2001"))
+    assert browser.get(url).headers["Referrer-Policy"] == "no-referrer"
+    assert Client().get(LAUNCH).headers["Referrer-Policy"] == "same-origin"
+
+
+def test_the_launch_speaks_the_language_of_the_lms_and_leaves_no_trace(lms: Lms, settings: Any) -> None:
+    def spanish(token: dict[str, Any]) -> None:
+        token["launch"]["presentation"]["locale"] = "es_MX"
+
+    browser = Client()
+    location = begin(lms, browser, mutate=spanish)
+    page = browser.get(location, headers=IN_FRAME, follow=True)
+    assert page.wsgi_request.LANGUAGE_CODE == "es-mx"
+    assert '<html lang="en' in Client().get(LAUNCH).content.decode()
+
+
+def test_a_page_of_somebody_elses_launch_says_where_to_launch_again_to_members_only(lms: Lms) -> None:
+    _first, launch = lms.browse("2001")
+    second, _other = lms.browse("2002")
+    page = second.get("/quiz/", {"lti": launch.pk})
+    assert page.status_code == 403
+    assert "Please open “Quiz 1: Averages” from the course" in page.content.decode()
+    stranger = Client()
+    stranger.force_login(User.objects.create_user("stranger"))
+    for outsider in (stranger, Client()):
+        assert "Averages" not in outsider.get("/quiz/", {"lti": launch.pk}).content.decode()
+
+
+def test_the_cookie_header_is_what_browsers_read(lms: Lms) -> None:
+    """The attribute stands on the wire whatever Python knows of it, and the test client can still read the cookie."""
+    browser = Client()
+    begin(lms, browser)
+    assert isinstance(browser.cookies, SimpleCookie)
+    assert browser.session.session_key == browser.cookies["sessionid"].value

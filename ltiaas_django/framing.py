@@ -1,8 +1,8 @@
 """Cookies and headers for the LMS's frame.
 
 In a frame of another site a browser keeps only cookies that are `SameSite=None; Secure; Partitioned` (CHIPS): each LMS
-then has a jar of its own for the tool, beside the one of the tool's own tabs. So a session that began in a frame, and
-its CSRF cookie, are sent like that, and all others as the site's settings say.
+then has a jar of its own for the tool, beside the one of the tool's own tabs. So the cookies that Django sets in a
+session that began in a frame (its own, CSRF, messages) are sent like that, and all others as the site's settings say.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from http.cookies import Morsel
 from importlib import import_module
 
 from django.conf import settings
+from django.contrib.messages.storage.cookie import CookieStorage
 from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import patch_vary_headers
@@ -35,9 +36,12 @@ class _Partitioned(Morsel[str]):
 
 def fit(request: HttpRequest, response: HttpResponse) -> None:
     """Make the answer one that a frame can show and keep the cookies of, if it belongs to a framed session."""
-    names = [name for name in (settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME) if name in response.cookies]
-    if not names and not response.has_header("X-Frame-Options") and not comes_from_frame(request):
-        return
+    ours = (settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME, CookieStorage.cookie_name)
+    names = [name for name in ours if name in response.cookies]
+    # A browser that does not say where the answer will stand may mean a frame, if the header would keep it out of one.
+    assumed = "iframe" if response.has_header("X-Frame-Options") else ""
+    if not names and not comes_from_frame(request, assumed):
+        return  # without a look at the session
     ancestors: str | None = request.session.get(sso.FRAMED) if hasattr(request, "session") else None
     if ancestors is None:
         _fit_beside_session(request, response)
@@ -53,8 +57,11 @@ def fit(request: HttpRequest, response: HttpResponse) -> None:
 
 def _fit_beside_session(request: HttpRequest, response: HttpResponse) -> None:
     """Where the session is not a framed one yet, or no longer: the form before it, and the cookie that goes with it."""
-    if getattr(response, "lti_framed", False):
+    ancestors: str | None = getattr(response, "lti_framed_by", None)
+    if ancestors is not None:
         _partition(response, settings.CSRF_COOKIE_NAME)
+    if ancestors:
+        _add_ancestors(response, ancestors)
     session = response.cookies.get(settings.SESSION_COOKIE_NAME)
     if session is not None and session["max-age"] == 0 and comes_from_frame(request):
         _partition(response, settings.SESSION_COOKIE_NAME)
@@ -89,11 +96,10 @@ def choose_session(request: HttpRequest, *, is_named: bool) -> None:
         return
     store: type[SessionBase] = import_module(settings.SESSION_ENGINE).SessionStore
     alive = {}
-    for key in keys[:4]:
+    for key in keys[-4:]:
         session = store(key)
-        framed = sso.FRAMED in session
-        if not session.is_empty():  # known only now that it was looked into
-            alive[key] = framed
+        if session.keys():  # what is dead or forged holds nothing
+            alive[key] = sso.FRAMED in session
     wants_frame = is_named or comes_from_frame(request)
     # The cookie that was set last stands last (RFC 6265, section 5.4), among those of the right kind.
     best = [key for key, framed in alive.items() if framed == wants_frame] or list(alive)

@@ -1,4 +1,4 @@
-"""The few pages of our own: errors, choosing a launch, asking before a session is replaced. All may be framed."""
+"""The few pages of our own: errors, choosing a launch, asking before a session is replaced."""
 
 from __future__ import annotations
 
@@ -6,29 +6,32 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.encoding import escape_uri_path
+from django.utils.http import escape_leading_slashes
 from django.utils.translation import gettext as _
 
 from ltiaas_django import languages
 from ltiaas_django.models import AbsentLaunch, Launch
 from ltiaas_django.models.launches import PARAMETER, add_launch
-from ltiaas_django.operations import launching
+from ltiaas_django.operations import launching, sso
 
 
 def show(
     request: HttpRequest, template: str, context: dict[str, Any], status: int = 200, *, launch: Launch | None = None
 ) -> HttpResponse:
-    """Render one of our pages: never cached, and shown in the LMS's frame.
+    """Render one of our pages: never cached.
 
-    `launch`: one that `request.lti` is not, or not yet. The page speaks its language, and has forms that work in its
-    frame.
+    Under a launch its session says whether the page may be framed; where there is none, it may be, for there is nothing
+    to click. `launch`: one that `request.lti` is not, or not yet. The page speaks its language, and may be framed if
+    the launch is, with forms that work there.
     """
     with languages.of_launch(launch.locale if launch else ""):
         response = render(request, f"ltiaas_django/{template}", context, status=status)
     response.headers["Cache-Control"] = "no-store"
     response.headers["Referrer-Policy"] = "same-origin"  # stricter, and forms would say "Origin: null"
-    response.xframe_options_exempt = True
+    response.xframe_options_exempt = launch.framed if launch is not None else not getattr(request, "lti", None)
     if launch is not None and launch.framed:
-        response.lti_framed = True  # type: ignore[attr-defined]
+        response.lti_framed_by = sso.ancestors_of(launch)  # type: ignore[attr-defined]
     return response
 
 
@@ -70,4 +73,5 @@ def clean_url(request: HttpRequest, launch: Launch) -> str:
     """This page's URL with the launch named, and with the tool's own query parameters, but without any other launch."""
     query = request.GET.copy()
     query.pop(PARAMETER, None)
-    return add_launch(f"{request.path}?{query.urlencode()}" if query else request.path, str(launch.pk))
+    path = escape_leading_slashes(escape_uri_path(request.path))
+    return add_launch(f"{path}?{query.urlencode()}" if query else path, str(launch.pk))

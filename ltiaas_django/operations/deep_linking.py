@@ -51,17 +51,21 @@ def fetch_message(launch: Launch, answer: Answer) -> data.DeepLinkingMessage:
 def _ask(launch: Launch, ask: Callable[[LaunchConnection], Got]) -> Got:
     _check_type(launch)
     try:
-        ltik = sealing.unseal(launch.ltik_sealed)
-    except exceptions.SealError as error:
-        raise exceptions.LaunchExpired(
-            _("This launch cannot be answered any more. Please open the tool from your course again.")
-        ) from error
-    try:
-        with explaining.in_words_for_the_person(), connecting.open_new_launch(ltik) as connection:
+        with explaining.in_words_for_the_person(), _open(launch) as connection:
             return _ask_for_content(connection, ask)
     except exceptions.ConfigurationError as error:
         raise exceptions.LaunchUnavailable(
             _("This tool is not set up correctly. Please tell the people who run it.")
+        ) from error
+
+
+def _open(launch: Launch) -> LaunchConnection:
+    """The ltik stays in this frame: those that an error passes through are shown in reports."""
+    try:
+        return connecting.open_new_launch(sealing.unseal(launch.ltik_sealed))
+    except exceptions.SealError as error:
+        raise exceptions.LaunchExpired(
+            _("This launch cannot be answered any more. Please open the tool from your course again.")
         ) from error
 
 

@@ -83,12 +83,22 @@ def alone_with(ltik: str) -> Iterator[None]:
     """The block of one thread of this process at a time, for the same ltik: so it is exchanged once.
 
     Between processes two halves of a double click may both ask LTIAAS; the unique digest lets one of them start.
+    Who has waited for one that LTIAAS refused, or left hanging, is refused likewise: else a link that is opened again
+    and again would hold one thread after the other.
     """
     digest = sealing.digest(ltik)
     with _guard:
         lock = _at_work.setdefault(digest, _Lock())
+    known = lock.refusal
     with lock.lock:
-        yield
+        if lock.refusal and lock.refusal is not known:
+            kind, words = lock.refusal
+            raise kind(words)
+        try:
+            yield
+        except (exceptions.LaunchExpired, exceptions.LaunchUnavailable) as error:
+            lock.refusal = (type(error), str(error))
+            raise
 
 
 class _Lock:
@@ -96,6 +106,8 @@ class _Lock:
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
+        self.refusal: tuple[type[exceptions.LaunchError], str] | None = None
+        """The last one; a new object each time."""
 
 
 _guard = threading.Lock()

@@ -163,7 +163,7 @@ def problems(wanted: data.PlatformRegistration) -> dict[str, str]:
 
 
 def _is_web_address(text: str) -> bool:
-    if len(text) > _MAX_URL or any(character <= " " or character == "\x7f" for character in text):
+    if len(text) > _MAX_URL or " " in text or not text.isprintable():
         return False
     try:
         parts = urlsplit(text)
@@ -173,6 +173,8 @@ def _is_web_address(text: str) -> bool:
 
 
 def _key_problem(method: str, key: str) -> str:
+    if not "".join(key.split()).isprintable():
+        return _("This holds characters that cannot be printed.")
     if "PRIVATE KEY" in key:
         return _("This is a private key. It belongs to the LMS alone; paste the public one.")
     if method == "JWK_SET":
@@ -196,6 +198,7 @@ def _key_problem(method: str, key: str) -> str:
 def explain(error: exceptions.LtiError) -> str:
     """What an error means to an operator, and what to do: a sentence or two."""
     said = error.detail if isinstance(error, exceptions.ApiError) else str(error)
+    is_write = isinstance(error, exceptions.ApiError) and not error.asked.startswith("GET")
     match error:
         case exceptions.ConfigurationError():
             return said
@@ -203,11 +206,13 @@ def explain(error: exceptions.LtiError) -> str:
             text = _('LTIAAS refused (%(said)s). Check LTIAAS["API_KEY"] against the LTIAAS portal.')
         case exceptions.Unreachable():
             text = _("LTIAAS cannot be reached just now (%(said)s). Nothing was changed; please try again in a moment.")
-        case exceptions.OutcomeUnknown():
+        case exceptions.OutcomeUnknown() | exceptions.InvalidResponse() | exceptions.ServerError() if is_write:
             text = _(
-                "LTIAAS gave no whole answer (%(said)s). It may have done what it was asked: look at the list of "
+                "LTIAAS gave no clear answer (%(said)s). It may have done what it was asked: look at the list of "
                 "platforms after a sync."
             )
+        case exceptions.OutcomeUnknown():
+            text = _("LTIAAS gave no whole answer (%(said)s). Please try again in a moment.")
         case exceptions.Throttled():
             text = _("LTIAAS wants fewer calls just now (%(said)s). Please try again in a minute.")
         case exceptions.NotFound():

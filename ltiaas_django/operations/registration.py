@@ -88,8 +88,12 @@ def _check(registration_id: str) -> None:
 
 
 def _closed_or(error: exceptions.ApiError) -> exceptions.LtiError:
-    """LTIAAS does not say how it answers a used-up id; whichever of these it is, nothing waits there."""
-    if isinstance(error, exceptions.NotFound | exceptions.InvalidRequest | exceptions.Superseded):
+    """LTIAAS does not say how it answers a used-up id; whichever of these it is, nothing waits there.
+
+    Only a read that it calls wrong can mean the id. An approval may be wrong in itself, and then its words count.
+    """
+    is_about_id = isinstance(error, exceptions.InvalidRequest) and error.asked.startswith("GET")
+    if is_about_id or isinstance(error, exceptions.NotFound | exceptions.Superseded):
         return Closed(
             _("This registration is no longer open: it was decided before, ran out, or never was. "
               "If you have just approved it, it is in the list of platforms.")

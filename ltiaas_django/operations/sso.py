@@ -14,6 +14,9 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.core.exceptions import FieldDoesNotExist
 from django.db import models
 from django.http import HttpRequest
+from django.middleware.csrf import CSRF_SECRET_LENGTH
+from django.utils import timezone
+from django.utils.crypto import salted_hmac
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
@@ -87,6 +90,8 @@ class SsoPolicy:
         if len(same) != 1:
             return None
         [user] = same
+        if not _is_same_address(getattr(user, model.get_email_field_name()), id_token.user.email):
+            return None
         taken, privileged = is_taken(user, lti_user), is_privileged(user)
         return None if taken or privileged or not user.is_active else user
 
@@ -145,6 +150,11 @@ def is_taken(user: AbstractBaseUser, lti_user: LtiUser) -> bool:
     return others.exclude(pk=lti_user.pk).exists()
 
 
+def _is_same_address(one: str, other: str) -> bool:
+    """But for capitals of ASCII: to PostgreSQL a dotless i, too, is an I, and another mailbox (CVE-2019-19844)."""
+    return one == other or (one.isascii() and other.isascii() and one.lower() == other.lower())
+
+
 def _set_if_it_fits(user: AbstractBaseUser, name: str, value: str) -> None:
     """Set a field of a user model that we do not know: cut to its length, and left alone where it cannot be set."""
     try:
@@ -187,6 +197,11 @@ def would_replace_foreign_session(request: HttpRequest, user: AbstractBaseUser) 
     return current.is_authenticated and current.pk != user.pk and not request.session.get(_BEGUN_BY_LAUNCH)
 
 
+def ancestors_of(launch: Launch) -> str:
+    """The origins that may frame what the launch shows, parted by spaces; blank for any."""
+    return " ".join(launch.lti_user.platform.frame_ancestors.split())
+
+
 def sign_in(request: HttpRequest, launch: Launch) -> None:
     """Begin a fresh session for the launch's person, and save the launch; a different person's session here ends.
 
@@ -198,8 +213,11 @@ def sign_in(request: HttpRequest, launch: Launch) -> None:
     # Their own session that they began with a password stays one that no launch of somebody else may end unasked.
     is_launched = not is_same or _BEGUN_BY_LAUNCH in request.session
     session = copy.copy(request.session)  # the request keeps its own until the launch is stored
+    goes_on = is_same and (FRAMED in session) == launch.framed
     if not is_same:
         session.flush()
+    elif not goes_on:
+        session = type(session)()  # browsers keep the cookies of a frame and of a tab apart: the other one stays
     # All that `login` will write is there before the session gets its key: it is stored once, and not three times.
     session[auth.SESSION_KEY] = user._meta.pk.value_to_string(user)
     session[auth.BACKEND_SESSION_KEY] = backend
@@ -207,7 +225,7 @@ def sign_in(request: HttpRequest, launch: Launch) -> None:
     if is_launched:
         session[_BEGUN_BY_LAUNCH] = True
     if launch.framed:
-        session[FRAMED] = " ".join(launch.lti_user.platform.frame_ancestors.split())
+        session[FRAMED] = ancestors_of(launch)
     else:
         session.pop(FRAMED, None)
     session.cycle_key()
@@ -215,7 +233,20 @@ def sign_in(request: HttpRequest, launch: Launch) -> None:
     launch.save(update_fields=None if launch._state.adding else ["session_sealed"])
     _save_only_changes(session)
     request.session = session
-    auth.login(request, user, backend=backend)
+    if goes_on:
+        # All that `login` does, but for a new CSRF token: forms in the person's other tabs hold the present one.
+        request.user = user
+        auth.user_logged_in.send(sender=type(user), request=request, user=user)
+    else:
+        auth.login(request, user, backend=backend)
+        # Frames of one page begin at once, with no cookie yet, and one's cookie stays: all are given the same token.
+        request.META["CSRF_COOKIE"] = _first_csrf_secret(user)
+
+
+def _first_csrf_secret(user: AbstractBaseUser) -> str:
+    """The same for all sign-ins of a day, and known to nobody without the site's SECRET_KEY."""
+    about = f"{user.pk}:{user.get_session_auth_hash()}:{timezone.now():%Y-%m-%d}"
+    return salted_hmac("ltiaas_django.csrf", about, algorithm="sha256").hexdigest()[:CSRF_SECRET_LENGTH]
 
 
 def _save_only_changes(session: SessionBase) -> None:

@@ -86,11 +86,13 @@ class Registrations:
     ) -> dict[str, str]:
         """Approve one; raises NotFound, or BadRequest for a message that the LMS does not offer."""
         registration = self.get_open(registration_id)
-        offered = {one["type"]: set(one.get("placements", ())) for one in registration.said["supportedMessages"]}
+        offered: dict[str, set[str]] = {}
+        for one in registration.said["supportedMessages"]:
+            offered.setdefault(one["type"], set()).update(one.get("placements") or ())
         chosen = registration.said["supportedMessages"] if messages is None else messages
         for one in chosen:
             placements = offered.get(one["type"])
-            if placements is None or not set(one.get("placements", ())) <= placements:
+            if placements is None or not set(one.get("placements") or ()) <= placements:
                 raise errors.BadRequest("The platform does not offer this message.", code="INVALID_REQUEST_BODY")
         body = described(registration.said["url"], client_id=secrets.token_hex(8), name=name)
         registration.platform_id = self._platforms.add(body, is_active=activate)["id"]

@@ -77,9 +77,9 @@ class LaunchView(View):
             logger.error("A launch failed: %s", error)
             message = _("This tool is not set up correctly. Please tell the people who run it.")
             response = self.handle_error(request, exceptions.LaunchUnavailable(message))
-        if isinstance(response, HttpResponse):
-            response.headers.setdefault("Cache-Control", "no-store")
-        response.xframe_options_exempt = True  # type: ignore[attr-defined]
+        response.headers.setdefault("Cache-Control", "no-store")
+        if not getattr(request, "lti", None):  # else the session says who may frame the tool's own page
+            response.xframe_options_exempt = True  # type: ignore[attr-defined]
         return response
 
     def head(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -151,12 +151,16 @@ class LaunchView(View):
                     _("This launch was used before. Please open the activity from your course again.")
                 )
             sso.policy().check(launch.user)
+            is_first = not launch.session_sealed  # a question was asked, and nobody has answered it
             if account_linking.must_answer(launch):
                 return linking.ask(launch, pages.clean_url(request, launch), created=False)
             if sso.would_replace_foreign_session(request, launch.user):
-                return replacing.ask_first(request, launch, pages.clean_url(request, launch), created=False)
+                told = False if is_first else None
+                return replacing.ask_first(request, launch, pages.clean_url(request, launch), created=told)
             sso.end_session_of(launch)
             sso.sign_in(request, launch)
+        if is_first:
+            launching.announce(request, launch, created=False)
         return redirects.after_sign_in(pages.clean_url(request, launch), launch)
 
     def go_on(self, request: HttpRequest) -> HttpResponseBase:

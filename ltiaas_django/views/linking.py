@@ -106,7 +106,7 @@ class LinkConfirmView(AccessMixin, _QuestionView):
         response.headers["X-Frame-Options"] = "DENY"
         response.headers["Content-Security-Policy"] = "frame-ancestors 'none'"
         response.headers["Referrer-Policy"] = "same-origin"
-        response.xframe_options_exempt = response.lti_framed = False
+        response.xframe_options_exempt, response.lti_framed_by = False, None
         return response  # type: ignore[no-any-return]
 
     def get(self, request: HttpRequest) -> HttpResponseBase:

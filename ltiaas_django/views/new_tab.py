@@ -60,6 +60,6 @@ class NewTabView(View):
             launch.framed, launch.session_sealed = False, ""
             launch.save(update_fields=["framed", "session_sealed"])
             if sso.would_replace_foreign_session(request, launch.user):
-                return replacing.ask_first(request, launch, clean_url, created=False)
+                return replacing.ask_first(request, launch, clean_url, created=None)
             sso.sign_in(request, launch)
         return redirects.after_sign_in(clean_url, launch)

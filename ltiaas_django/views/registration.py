@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from django import forms
 from django.conf import settings
@@ -46,8 +46,7 @@ class ApprovalForm(forms.Form):
     def __init__(self, asked: data.RegistrationRequest, given: QueryDict | None = None) -> None:
         self.offers = registration.offers(asked)
         every = [value for value, _type, _placement in self.offers]
-        host = asked.issuer.partition("://")[2].partition("/")[0]
-        initial = {"name": host or asked.product_family, "messages": every, "activate": True}
+        initial = {"name": _host(asked.issuer) or asked.product_family, "messages": every, "activate": True}
         super().__init__(given, initial=initial)
         self.fields["messages"].choices = [(value, value) for value in every]  # type: ignore[attr-defined]
 
@@ -147,7 +146,7 @@ class RegisterView(View):
     def _show_way_in(self, request: HttpRequest, way: str, status: int) -> HttpResponse:
         """Where the person must go first: to a tab, to the sign-in, or to somebody who may."""
         # A sign-in page has Django's own opener policy. Opened in the LMS's popup, it would cut that off for good.
-        by_lms = request.headers.get("Sec-Fetch-Site", "cross-site") in {"cross-site", "same-site"}
+        by_lms = request.headers.get("Sec-Fetch-Site") != "none"
         context = {"title": _("For the staff of this tool"), "way": way, "by_lms": by_lms, "login_url": _login(request)}
         return pages.show(request, "register_way_in.html", context, status)
 
@@ -159,6 +158,14 @@ class RegisterView(View):
 
 def _registration_id(request: HttpRequest) -> str:
     return request.GET.get("registrationId", "")
+
+
+def _host(address: str) -> str:
+    """Blank where there is none. Never what stands before an @: it may look like another LMS."""
+    try:
+        return urlsplit(address).hostname or ""
+    except ValueError:
+        return ""
 
 
 def _is_framed(request: HttpRequest) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib import auth
 from django.core import signing
 from django.db import transaction
 from django.http import HttpRequest, HttpResponseBase, QueryDict
@@ -20,18 +21,24 @@ _SALT = "ltiaas_django.replace_session"
 _LASTS = 600  # seconds that the question may be answered
 
 
-def ask_first(request: HttpRequest, launch: Launch, clean_url: str, *, created: bool) -> HttpResponseBase:
+def ask_first(request: HttpRequest, launch: Launch, clean_url: str, *, created: bool | None) -> HttpResponseBase:
     """Somebody is signed in here, and not by a launch: their session is not ended unasked.
 
-    The question stands at a URL of its own, so that the ltik is in no Referer header of the answer.
+    The question stands at a URL of its own, so that the ltik is in no Referer header of the answer. `created`: whether
+    the person was not known before; None: the launch has been told of already.
     """
     asked = {
         "launch": str(launch.pk),
-        "session": sealing.digest(request.session.session_key or ""),
+        "session": _session_of(request),
         "next": clean_url,
         "created": created,
     }
     return redirects.to(reverse("ltiaas:continue"), token=signing.dumps(asked, salt=_SALT))
+
+
+def _session_of(request: HttpRequest) -> str:
+    """Names the session that is asked about by who is signed in; its key is a new one with each change in a cookie."""
+    return sealing.digest(f"{request.user.pk}:{request.session.get(auth.HASH_SESSION_KEY, '')}")
 
 
 class ContinueView(View):
@@ -62,7 +69,8 @@ class ContinueView(View):
             except exceptions.SsoRefused as error:
                 return pages.error(request, str(error), status=error.status_code)
             sso.sign_in(request, launch)
-        launching.announce(request, launch, created=asked["created"])
+        if asked["created"] is not None:
+            launching.announce(request, launch, created=asked["created"])
         return redirects.after_sign_in(asked["next"], launch)
 
     def _asked(self, request: HttpRequest, given: QueryDict) -> dict[str, Any]:
@@ -71,12 +79,12 @@ class ContinueView(View):
             asked: dict[str, Any] = signing.loads(given.get("token", ""), salt=_SALT, max_age=_LASTS)
         except signing.BadSignature:
             return {}
-        return asked if asked["session"] == sealing.digest(request.session.session_key or "") else {}
+        return asked if asked["session"] == _session_of(request) else {}
 
     def _launch(self, asked: dict[str, Any]) -> Launch | None:
         open_ones = Launch.objects.live().filter(claimed_at=None, session_sealed="")
         with transaction.atomic():
-            locked = open_ones.select_for_update(of=("self",)).select_related("user", "lti_user")
+            locked = open_ones.select_for_update(of=("self",)).select_related("user", "lti_user__platform")
             launch: Launch | None = locked.filter(pk=asked["launch"]).first()
         if launch is not None:
             languages.speak(self.request, launch.locale)

@@ -25,7 +25,7 @@ from tests.browser.people import (
 from tests.browser.servers import Pages, Tool
 from tests.lms import night
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.urls("example_project.urls")]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.urls("tests.browser.urls")]
 
 AGAIN = re.compile(r"Please open .* course.* again")
 TEST_USER = "http://purl.imsglobal.org/vocab/lti/system/person#TestUser"
@@ -149,6 +149,7 @@ def sees_admin(desk: Page) -> None:
 def test_an_operator_stays_signed_in_beside_a_frame(browser: BrowserContext, school: Sandbox, tool: Tool) -> None:
     desk = browser.new_page()
     sign_in(desk, tool)
+    desk.goto(f"{tool.url}/admin/")
     sees_admin(desk)
     course = browser.new_page()
     frame = open_in_frame(course, school, ZOE)

@@ -9,11 +9,12 @@ import requests
 from django.http import HttpRequest, HttpResponse
 from django.test import Client
 from django.urls import include, path
+from django.views.debug import ExceptionReporter
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from example_project.demo.pages import Form, Page
-from ltiaas_django import deep_linking, exceptions
+from ltiaas_django import deep_linking, exceptions, sealing
 from ltiaas_django.models import Launch
 from ltiaas_django.views import LaunchView
 from tests.lms import Lms
@@ -201,6 +202,7 @@ def test_an_item_outside_the_limits_is_refused_before_anything_is_sent(
     [
         ({"status": 503}, 503, "cannot be reached just now"),
         ({"status": 200, "body": {"form": None}}, 503, "could not be read"),
+        ({"status": 200, "body": {"form": "<p>Done</p>"}}, 503, "could not be read"),
         ({"status": 400, "body": {"details": {"message": "no"}}}, 422, "Nothing was added"),
         ({"drop": True}, 503, "cannot be reached just now"),
     ],
@@ -210,6 +212,16 @@ def test_trouble_at_ltiaas_is_a_readable_page(lms: Lms, trouble: dict[str, Any],
     lms.sandbox.fail_next("/api/deeplinking", **trouble)
     response = pick(browser, page.forms[0], "0")
     assert (response.status_code, says in response.content.decode()) == (status, True)
+
+
+def test_a_report_of_an_uncaught_error_holds_no_ltik(lms: Lms) -> None:
+    _browser, launch, _page = launched(lms)
+    lms.sandbox.fail_next("/api/deeplinking", status=503)
+    with pytest.raises(exceptions.LaunchUnavailable) as caught:
+        deep_linking.message(launch, CHOICES[:1])
+    report = ExceptionReporter(None, caught.type, caught.value, caught.tb).get_traceback_html()
+    assert "fetch_message" in report
+    assert sealing.unseal(launch.ltik_sealed) not in report
 
 
 def test_an_ended_ltik_or_changed_sealing_keys_ask_to_launch_again(lms: Lms) -> None:

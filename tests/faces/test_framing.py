@@ -9,11 +9,13 @@ from http.cookies import SimpleCookie
 from typing import Any
 
 import pytest
+from django.contrib import messages
 from django.contrib.auth.models import User
 from django.contrib.auth.views import LogoutView
 from django.contrib.sessions.models import Session
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest
+from django.db import connection
+from django.http import HttpRequest, HttpResponse
 from django.test import Client
 from django.urls import path
 from django.utils import timezone
@@ -30,7 +32,31 @@ IN_TAB = {"Sec-Fetch-Dest": "document"}
 
 pytestmark = [pytest.mark.django_db, pytest.mark.urls(__name__)]
 
-urlpatterns = [*urls.urlpatterns, path("sign-out/", LogoutView.as_view(next_page="/"))]
+
+class PageAtOnce(LaunchView):
+    """A tool that shows its page at the clean URL itself."""
+
+    def handle_resource_launch(self, request: HttpRequest, launch: Launch) -> HttpResponse:
+        return HttpResponse("<form>")
+
+
+def plain(request: HttpRequest) -> HttpResponse:
+    """A page that asks nothing of the database."""
+    return HttpResponse("plain")
+
+
+def remark(request: HttpRequest) -> HttpResponse:
+    messages.success(request, "Saved.")
+    return HttpResponse()
+
+
+urlpatterns = [
+    *urls.urlpatterns,
+    path("sign-out/", LogoutView.as_view(next_page="/")),
+    path("at-once/<str:name>/", PageAtOnce.as_view()),
+    path("plain/", plain),
+    path("remark/", remark),
+]
 
 
 def begin(lms: Lms, browser: Client, person: str = "2001", headers: dict[str, str] = IN_FRAME, **options: Any) -> str:
@@ -95,6 +121,46 @@ def test_x_frame_options_stay_without_a_framed_session(lms: Lms) -> None:
     assert "X-Frame-Options" not in Client().get(LAUNCH, headers=IN_FRAME).headers  # our own pages: nothing to click
 
 
+def test_a_page_at_the_clean_url_can_be_framed_in_a_framed_session_only(lms: Lms) -> None:
+    ltik = lms.sandbox.launch("course-101", "quiz-1", "2001")
+    browser = Client()
+    clean = browser.get("/at-once/a%3Fb%23c/", {"ltik": ltik}, headers=IN_TAB).headers["Location"]
+    page = browser.get(clean, headers=IN_TAB)
+    assert (page.content, page.headers["X-Frame-Options"]) == (b"<form>", "DENY")
+    ltik = lms.sandbox.launch("course-101", "quiz-1", "2001")
+    clean = browser.get("/at-once/x/", {"ltik": ltik}, headers=IN_FRAME).headers["Location"]
+    assert "X-Frame-Options" not in browser.get(clean, headers=IN_FRAME).headers
+
+
+@pytest.mark.parametrize("headers", [IN_TAB, {"Sec-Fetch-Dest": "empty"}])
+def test_a_page_outside_frames_costs_no_question_of_the_database(
+    db: None, headers: dict[str, str], django_assert_num_queries: Any
+) -> None:
+    browser = Client()
+    browser.force_login(User.objects.create_user("reader"))
+    with django_assert_num_queries(0):
+        assert browser.get("/plain/", headers=headers).headers["X-Frame-Options"] == "DENY"
+
+
+def test_djangos_messages_get_through_in_the_frame_too(lms: Lms) -> None:
+    browser = Client()
+    browser.get(begin(lms, browser), headers=IN_FRAME)
+    assert attributes(browser.get("/remark/", headers=IN_FRAME), "messages") > FRAMED
+
+
+def test_a_framed_launch_leaves_the_same_persons_tab_alone_and_the_tab_the_frame(lms: Lms) -> None:
+    """A partitioned cookie takes no other's place: the browser keeps both, so both sessions have to live."""
+    for here, there in [(IN_TAB, IN_FRAME), (IN_FRAME, IN_TAB)]:
+        first = Client()
+        first.get(begin(lms, first, headers=here), headers=here)
+        launch = Launch.objects.latest("created_at")
+        second = Client()
+        second.cookies["sessionid"] = first.cookies["sessionid"].value
+        location = begin(lms, second, headers=there)
+        assert second.get(location, headers=there, follow=True).request["PATH_INFO"] == "/quiz/"
+        assert first.get("/quiz/", {"lti": launch.pk}, headers=here).status_code == 200
+
+
 def test_signing_out_in_the_frame_deletes_the_frames_cookie(lms: Lms) -> None:
     browser = Client()
     browser.get(begin(lms, browser), headers=IN_FRAME)
@@ -117,6 +183,16 @@ def test_the_framed_session_and_the_operators_own_are_told_apart_where_both_cook
         assert Client(headers={"Cookie": dead}).get("/admin/", headers=IN_TAB).status_code == 200
 
 
+def test_cookies_that_are_no_session_take_no_sessions_place(lms: Lms, settings: Any) -> None:
+    settings.SESSION_ENGINE = "django.contrib.sessions.backends.signed_cookies"
+    admin = Client()
+    admin.force_login(User.objects.create_superuser("root"))
+    own, dead = f"sessionid={admin.cookies['sessionid'].value}", [f"sessionid=forged:{number}" for number in range(5)]
+    for cookies in ([own, *dead[:3]], [*dead, own]):
+        browser = Client(headers={"Cookie": "; ".join(cookies)})
+        assert browser.get("/admin/", headers=IN_TAB).status_code == 200
+
+
 # --- who may frame ----------------------------------------------------------------------------------------------------
 
 
@@ -128,6 +204,23 @@ def test_frame_ancestors_are_those_that_the_operator_listed_and_none_by_default(
     response = browser.get(begin(lms, browser), headers=IN_FRAME, follow=True)
     policy = "frame-ancestors 'self' https://canvas.school.edu https://*.school.org:8443"
     assert response.headers["Content-Security-Policy"] == policy
+
+
+@pytest.mark.parametrize("headers", [IN_FRAME, IN_TAB])
+def test_the_question_before_a_session_is_replaced_is_framed_by_the_listed_only(
+    lms: Lms, headers: dict[str, str]
+) -> None:
+    lms.launch("2001")
+    Platform.objects.update(frame_ancestors="https://canvas.school.edu")
+    browser = Client()
+    browser.force_login(User.objects.create_superuser("root"))
+    page = browser.get(begin(lms, browser, headers=headers), headers=headers)
+    assert "Replace your session?" in page.content.decode()
+    if headers is IN_FRAME:
+        assert "X-Frame-Options" not in page.headers
+        assert page.headers["Content-Security-Policy"] == "frame-ancestors 'self' https://canvas.school.edu"
+    else:
+        assert page.headers["X-Frame-Options"] == "DENY"
 
 
 @pytest.mark.parametrize(
@@ -236,6 +329,14 @@ def test_three_frames_that_begin_at_once_all_get_in(lms: Lms) -> None:
         assert browser.get(place, headers=IN_FRAME, follow=True).request["PATH_INFO"] == "/quiz/"
 
 
+def test_frames_that_begin_at_once_get_the_same_csrf_token_and_nobody_elses(lms: Lms) -> None:
+    frames = [Client(), Client(), Client()]
+    for frame, person in zip(frames, ("2001", "2001", "2002"), strict=True):
+        begin(lms, frame, person)
+    first, second, other = (frame.cookies["csrftoken"].value for frame in frames)
+    assert first == second != other
+
+
 # --- the rest of a launch's manners -----------------------------------------------------------------------------------
 
 
@@ -247,12 +348,35 @@ def test_both_halves_of_a_double_click_get_in_by_one_exchange(lms: Lms) -> None:
 
     def click() -> int:
         together.wait()
-        return int(Client().get(url).status_code)
+        try:
+            return int(Client().get(url).status_code)
+        finally:
+            connection.close()
 
     with ThreadPoolExecutor(2) as clicks:
         assert [one.result() for one in [clicks.submit(click), clicks.submit(click)]] == [302, 302]
     assert sum(request.path.startswith("/api/idtoken") for request in lms.sandbox.requests) == 1
     assert not launching._at_work
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_waits_for_the_same_ltik_is_refused_with_it(lms: Lms) -> None:
+    """Else one link, opened again and again while LTIAAS hangs, would keep every thread of the server, one by one."""
+    url = launch_path(lms.sandbox.launch_url("course-101", "quiz-1", "2001"))
+    lms.sandbox.fail_next("/api/idtoken", status=418, body="no", delay=0.3)
+    together = threading.Barrier(3)
+
+    def click() -> int:
+        together.wait()
+        try:
+            return int(Client().get(url).status_code)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(3) as clicks:
+        assert [one.result() for one in [clicks.submit(click) for _ in range(3)]] == [503, 503, 503]
+    assert sum(request.path.startswith("/api/idtoken") for request in lms.sandbox.requests) == 1
+    assert Client().get(url).status_code == 302, "who comes later asks anew"
 
 
 class Busy(LaunchView):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import pathlib
 import threading
@@ -366,6 +367,7 @@ def test_both_halves_of_a_double_click_at_once_end_in_one_launch(
         answers.append(browser.get(url))
         connection.close()
 
+    monkeypatch.setattr(launching, "alone_with", contextlib.nullcontext)  # as in two processes
     monkeypatch.setattr(launching, "fetch_id_token", fetch_together)
     threads = [threading.Thread(target=click, args=(browser,)) for browser in browsers]
     for thread in threads:
@@ -373,9 +375,9 @@ def test_both_halves_of_a_double_click_at_once_end_in_one_launch(
     for thread in threads:
         thread.join()
     assert [answer.status_code for answer in answers] == [302, 302]
-    assert answers[0].headers["Location"] == answers[1].headers["Location"]
+    [launch_id] = {answer.headers["Location"].rpartition("lti=")[2] for answer in answers}
     assert Launch.objects.count() == 2
-    went_on = [browser.get(answers[0].headers["Location"]).status_code for browser in browsers]
+    went_on = [browser.get(LAUNCH, {"lti": launch_id}).status_code for browser in browsers]
     assert sorted(went_on) == [200, 403]  # the second start has ended the session of the first
 
 
@@ -462,6 +464,60 @@ def test_an_operators_session_is_not_replaced_without_asking(lms: Lms) -> None:
     shown = browser.get(answer.headers["Location"])
     assert shown.wsgi_request.user == Launch.objects.get().user
     assert browser.post("/lti/continue/", {"token": token, "csrfmiddlewaretoken": str(csrf)}).status_code == 403
+
+
+@pytest.mark.parametrize("in_session", [False, True])
+def test_a_form_in_the_first_tab_still_works_after_a_launch_in_the_second(
+    lms: Lms, settings: Any, in_session: bool
+) -> None:
+    settings.CSRF_USE_SESSIONS = in_session
+    browser = Client(enforce_csrf_checks=True)
+    location = browser.get(launch_path(lms.sandbox.launch_url("course-101", "quiz-1", "2003"))).headers["Location"]
+    form = browser.get(location, follow=True)
+    csrf = {"csrfmiddlewaretoken": str(form.context["csrf_token"]), "lti": form.wsgi_request.GET["lti"]}
+    browser.get(launch_path(lms.sandbox.launch_url("course-102", "essay-1", "2003")))
+    assert browser.post("/quiz/", csrf).status_code != 403
+    browser.get(launch_path(lms.sandbox.launch_url("course-101", "quiz-1", "2002")))
+    assert browser.post("/quiz/", csrf).status_code == 403
+
+
+@pytest.mark.parametrize("engine", ["db", "signed_cookies"])
+def test_the_question_is_for_who_was_asked_also_where_session_keys_change(lms: Lms, settings: Any, engine: str) -> None:
+    settings.SESSION_ENGINE = f"django.contrib.sessions.backends.{engine}"
+    settings.SESSION_SAVE_EVERY_REQUEST = settings.CSRF_USE_SESSIONS = True
+    browser, other = Client(), Client()
+    for number, one in enumerate((browser, other)):
+        one.force_login(User.objects.create_superuser(f"operator-{number}"))
+    page = browser.get(launch_path(lms.sandbox.launch_url("course-101", "quiz-1", "2001")), follow=True)
+    token = page.context["token"]
+    assert other.post("/lti/continue/", {"token": token}).status_code == 403
+    assert browser.post("/lti/continue/", {"token": token}).status_code == 302
+
+
+def test_a_launch_is_told_of_once_however_it_came_to_begin(
+    lms: Lms, django_capture_on_commit_callbacks: Callable[..., Any]
+) -> None:
+    heard: list[Any] = []
+
+    def on_launch(launch: Launch, **_: Any) -> None:
+        heard.append(launch.pk)
+
+    operator = Client()
+    operator.force_login(User.objects.create_superuser("operator"))
+    signals.launched.connect(on_launch)
+    try:
+        with django_capture_on_commit_callbacks(execute=True):
+            url = launch_path(lms.sandbox.launch_url("course-101", "quiz-1", "2001"))
+            page = operator.get(url, follow=True)  # asks whether to replace the session; nobody answers
+            assert heard == []
+        with django_capture_on_commit_callbacks(execute=True):
+            Client().get(url)  # within the minute, in a window of its own
+        with django_capture_on_commit_callbacks(execute=True):
+            Client().get(url)  # and once more, since the answer got lost
+            assert operator.post("/lti/continue/", {"token": page.context["token"]}).status_code == 403
+        assert heard == [Launch.objects.get().pk]
+    finally:
+        signals.launched.disconnect(on_launch)
 
 
 def test_a_session_begun_with_a_password_stays_one_after_a_launch_of_its_own_person(lms: Lms) -> None:

@@ -81,7 +81,7 @@ def test_register_and_edit(lms: Lms, run: Run, tmp_path: Any) -> None:
     assert printed == f"Registered: Northern School has the number {platform.pk} here.\n"
     pem = tmp_path / "key.pem"
     pem.write_text("-----BEGIN PUBLIC KEY-----\nabc\n-----END PUBLIC KEY-----\n")
-    run("edit", platform.pk, "--method", "RSA_KEY", "--key-file", pem, "--name", "The school")
+    run("edit", platform.pk, "--method", "RSA_KEY", "--key-file", pem, "--name", "The school", "--yes")
     changed = lms.sandbox.platforms.shown(platform.ltiaas_id or "")
     assert (changed["name"], changed["clientId"]) == ("The school", "c1")
     assert changed["authConfig"] == {"method": "RSA_KEY", "key": pem.read_text().strip()}
@@ -92,15 +92,15 @@ def test_register_and_edit(lms: Lms, run: Run, tmp_path: Any) -> None:
 @pytest.mark.parametrize(
     ("typed", "is_done"), [("Ours\n", True), ("yes\n", False), ("", False)], ids=["name", "yes", "nothing"]
 )
-@pytest.mark.parametrize("what", ["activate", "deactivate", "delete"])
-def test_the_name_must_be_typed(lms: Lms, run: Run, own: Platform, what: str, typed: str, is_done: bool) -> None:
-    lms.sandbox.platforms.set_active(idtoken.PLATFORM_ID, is_active=what != "activate")
+@pytest.mark.parametrize("what", [["activate"], ["deactivate"], ["delete"], ["edit", "--name", "New"]], ids=" ".join)
+def test_the_name_must_be_typed(lms: Lms, run: Run, own: Platform, what: list[str], typed: str, is_done: bool) -> None:
+    lms.sandbox.platforms.set_active(idtoken.PLATFORM_ID, is_active=what != ["activate"])
     before = lms.sandbox.platforms.all()
     if is_done:
-        assert "Type its name, Ours" in run(what, own.pk, typed=typed)
+        assert "Type its name, Ours" in run(*what, own.pk, typed=typed)
     else:
         with pytest.raises(CommandError, match="Nothing was changed"):
-            run(what, own.pk, typed=typed)
+            run(*what, own.pk, typed=typed)
     assert (lms.sandbox.platforms.all() != before) is is_done
     assert Platform.objects.filter(pk=own.pk).exists()
 
@@ -117,8 +117,14 @@ def test_yes_asks_nothing(lms: Lms, run: Run, own: Platform) -> None:
     [
         (["show", "99"], "There is no platform 99"),
         (["delete", "x\x1b", "--yes"], "There is no platform x�"),
+        (["show", "\udcff"], "There is no platform �"),  # a byte that is no UTF-8, as Python hands it on
         (["edit", idtoken.PLATFORM_ID], "Say what to change"),
         (["edit", idtoken.PLATFORM_ID, "--issuer", "ftp://x"], "issuer: This must be an address"),
+        (["edit", idtoken.PLATFORM_ID, "--issuer", "https://x/\udcff"], "issuer: This must be an address"),
+        (
+            ["edit", idtoken.PLATFORM_ID, "--method", "RSA_KEY", "--key", "-----BEGIN A KEY\n\x00"],
+            "auth key: .* printed",
+        ),
         (["register", *SCHOOL, "--key", "none"], "auth key"),
         (["register", *SCHOOL, "--key-file", "/nowhere"], "The key cannot be read"),
     ],

@@ -253,15 +253,27 @@ def test_trouble_at_ltiaas_is_a_page(lms: Lms, staff: Client, fault: dict[str, A
     assert words in text_of(response)
 
 
-def test_a_lost_answer_to_an_approval_says_where_to_look(lms: Lms, staff: Client) -> None:
+@pytest.mark.parametrize(
+    "fault", [{"drop": True}, {"status": 504, "body": "<html>Gateway</html>"}, {"status": 200, "body": {"html": ""}}]
+)
+def test_a_lost_answer_to_an_approval_says_where_to_look(lms: Lms, staff: Client, fault: dict[str, Any]) -> None:
     waiting = lms.sandbox.registrations.start()
     path = path_of(lms, waiting)
     form = {**Page(staff.get(path)).sent, "approve": ["1"]}
-    lms.sandbox.fail_next("/api/registrations", method="POST", drop=True, after_storing=True)
+    lms.sandbox.fail_next("/api/registrations", method="POST", after_storing=True, **fault)
     response = staff.post(path, form)
     assert response.status_code == 503
     assert "after a sync" in text_of(response)
     assert waiting.platform_id
+
+
+def test_what_ltiaas_has_against_an_approval_is_said(lms: Lms, staff: Client) -> None:
+    path = path_of(lms, lms.sandbox.registrations.start())
+    form = {**Page(staff.get(path)).sent, "approve": ["1"]}
+    said = {"status": 400, "error": "Bad Request", "details": {"description": "The name is taken."}}
+    lms.sandbox.fail_next("/api/registrations", method="POST", status=400, body=said)
+    assert "does not accept this (The name is taken" in text_of(staff.post(path, form))
+    assert staff.post(path, form).status_code == 200  # it is still open
 
 
 @pytest.mark.parametrize(
@@ -296,3 +308,18 @@ def test_every_text_of_the_lms_is_escaped(lms: Lms, staff: Client) -> None:
         assert EVIL in text_of(response)
         assert "img" not in Page(response).tags
         assert "<script>alert" not in response.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("address", "name"),
+    [
+        ("https://canvas.example@evil.example/", "evil.example"),
+        ("https://evil.example?@canvas.example/", "evil.example"),
+        ("https://evil.example/\u202egro.elpmaxe", "evil.example"),
+        ("https://[", "moodle"),
+    ],
+)
+def test_an_address_cannot_look_like_another(lms: Lms, staff: Client, address: str, name: str) -> None:
+    shown = staff.get(path_of(lms, lms.sandbox.registrations.start(url=address)))
+    assert Page(shown).sent["name"] == [name]
+    assert "\u202e" not in text_of(shown)

@@ -79,6 +79,17 @@ def test_a_test_student_that_was_reset_is_another_person(lms: Lms) -> None:
     assert after.is_learner
 
 
+@pytest.mark.services
+def test_an_address_that_only_looks_alike_links_nobody(postgresql: None, trusted: Lms) -> None:
+    """To PostgreSQL a dotless i, in capitals, is an I (Django's CVE-2019-19844)."""
+
+    def lookalike(token: dict[str, Any]) -> None:
+        token["user"]["email"] = "mıke@example.org"
+
+    user = User.objects.create_user("mike", email="mike@example.org")
+    assert trusted.launch("2001", mutate=lookalike).user != user
+
+
 class Refusing(sso.SsoPolicy):
     def check(self, user: AbstractBaseUser) -> None:
         raise exceptions.SsoRefused("Only on Tuesdays.")

@@ -83,6 +83,14 @@ def test_a_registration_is_open_once(sandbox, account, check, contract):  # noqa
     error(account("GET", path), 404)
 
 
+def test_a_message_may_be_offered_twice_with_other_placements(sandbox, account):
+    offered = [{"type": "LtiDeepLinkingRequest", "placements": [place]} for place in ("ContentArea", "RichTextEditor")]
+    waiting = sandbox.registrations.start(supportedMessages=offered)
+    chosen = [{"type": "LtiDeepLinkingRequest", "placements": ["ContentArea", "RichTextEditor"]}]
+    path = f"/api/registrations/{waiting.id}/complete"
+    assert account("POST", path, json={"messages": chosen}).status_code == 200
+
+
 def test_only_the_api_key_opens_a_registration(sandbox, by_ltik, by_key):
     path = f"/api/registrations/{sandbox.registrations.start().id}"
     for caller in (by_ltik(), by_key()):

@@ -91,6 +91,22 @@ def test_the_lmss_own_claims_complete_what_ltiaas_says() -> None:
     assert not wire_content.lacks_claims(token("LtiResourceLinkRequest", {}))
 
 
+@pytest.mark.parametrize("as_list", [True, False])
+def test_media_types_are_all_kept_however_they_are_written(as_list: bool) -> None:
+    kinds = [f"application/vnd.openxmlformats-officedocument.kind-{number}" for number in range(9)]
+    text = ", ".join(kinds)
+    said = token("LtiDeepLinkingRequest", {"acceptMediaTypes": [text] if as_list else text})
+    assert said.services.deep_linking.accept_media_types == tuple(kinds)
+
+
+@pytest.mark.parametrize(("text", "meant"), [("true", True), ("false", False), ("maybe", None)])
+def test_a_no_that_comes_as_text_is_a_no(text: str, meant: bool | None) -> None:
+    limits = token("LtiDeepLinkingRequest", {"acceptMultiple": text}).services.deep_linking
+    claims = {SETTINGS: {"accept_multiple": text}}
+    completed = wire_content.with_claims(token("LtiDeepLinkingRequest", {}), claims, "GET").services.deep_linking
+    assert limits.accept_multiple is completed.accept_multiple is meant
+
+
 @given(odd)
 def test_odd_claims_end_in_the_typed_error(value: Any) -> None:
     for kind, claim in (

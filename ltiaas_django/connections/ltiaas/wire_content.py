@@ -28,8 +28,8 @@ def parse_limits(said: JsonObject) -> Limits:
         accept_types=said.texts("acceptTypes"),
         accept_presentation_document_targets=said.texts("acceptPresentationDocumentTargets"),
         accept_media_types=_parse_media_types(said, "acceptMediaTypes"),
-        accept_multiple=said.flag("acceptMultiple"),
-        accept_lineitem=said.flag("acceptLineitem"),
+        accept_multiple=_parse_flag(said, "acceptMultiple"),
+        accept_lineitem=_parse_flag(said, "acceptLineitem"),
         title=said.text("title"),
         text=said.text("text"),
     )
@@ -62,8 +62,8 @@ def _parse_claim(said: JsonObject) -> Limits:
         accept_types=said.texts("accept_types"),
         accept_presentation_document_targets=said.texts("accept_presentation_document_targets"),
         accept_media_types=_parse_media_types(said, "accept_media_types"),
-        accept_multiple=said.flag("accept_multiple"),
-        accept_lineitem=said.flag("accept_lineitem"),
+        accept_multiple=_parse_flag(said, "accept_multiple"),
+        accept_lineitem=_parse_flag(said, "accept_lineitem"),
         title=said.text("title"),
         text=said.text("text"),
     )
@@ -71,8 +71,17 @@ def _parse_claim(said: JsonObject) -> Limits:
 
 def _parse_media_types(said: JsonObject, name: str) -> tuple[str, ...]:
     """LTIAAS's reference says a list, the specification one text with commas."""
-    parts = (part.strip() for text in said.texts(name) for part in text.split(","))
-    return tuple(part for part in parts if part)
+    value = said.members.get(name)
+    texts = value if isinstance(value, list) else [value]
+    parts = [part for text in texts for part in (text.split(",") if isinstance(text, str) else [text])]
+    one_by_one = JsonObject({name: parts}, said.path, said.asked)  # all in one text may be longer than a word may be
+    return tuple(part.strip() for part in one_by_one.texts(name) if part.strip())
+
+
+def _parse_flag(said: JsonObject, name: str) -> bool | None:
+    """Older Moodles say "true" and "false" (mod/lti/locallib.php); a no must not become a "not said"."""
+    value = said.members.get(name)
+    return {"true": True, "false": False}.get(value) if isinstance(value, str) else said.flag(name)
 
 
 # --- the answer -------------------------------------------------------------------------------------------------------
@@ -157,7 +166,8 @@ _RENDERED: Final[Mapping[str, tuple[str, Any]]] = {
 def parse_form(obj: object, asked: str = "POST deep linking form") -> str:
     """LTIAAS's self-submitting form: HTML, as it is."""
     answer = JsonObject(obj, "", asked)
-    return answer.raw_text("form").strip() or answer.fail("form", "missing or blank")
+    html = answer.raw_text("form")
+    return html if "<form" in html.lower() else answer.fail("form", "no form in it")
 
 
 def parse_message(obj: object, asked: str = "POST deep linking message") -> data.DeepLinkingMessage:

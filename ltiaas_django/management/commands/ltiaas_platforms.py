@@ -37,7 +37,7 @@ examples:
   manage.py ltiaas_platforms register --issuer https://lms.school.edu --client-id 10000000000042 --name "Our school"
       --authentication-endpoint https://lms.school.edu/authorize --access-token-endpoint https://lms.school.edu/token
       --method JWK_SET --key https://lms.school.edu/jwks
-  manage.py ltiaas_platforms edit 3 --name "The school"
+  manage.py ltiaas_platforms edit 3 --name "The school" --yes
   manage.py ltiaas_platforms deactivate 3 --yes
 
 Exit status: 0 when it is done; 1 when LTIAAS said no or could not be reached, or the answer to a question was no;
@@ -74,6 +74,7 @@ class Command(ExplainedCommand):
         edited = add("edit", "change what LTIAAS holds of one; what is left out stays")
         _add_platform(edited)
         _add_registration(edited, required=False)
+        _add_yes(edited)
         for name, text in (
             ("activate", "let an LMS launch"),
             ("deactivate", "let an LMS launch nothing"),
@@ -81,7 +82,7 @@ class Command(ExplainedCommand):
         ):
             switched = add(name, text)
             _add_platform(switched)
-            switched.add_argument("--yes", action="store_true", help="do not ask")
+            _add_yes(switched)
 
     @ready_database()
     def handle(self, *args: Any, **options: Any) -> None:
@@ -147,7 +148,11 @@ class Command(ExplainedCommand):
         platform, given = _platform(options), _given(options)
         if not given:
             raise CommandError("Say what to change, such as --name.", returncode=_WRONG_ARGUMENTS)
-        platforms.replace(platform, _checked(dataclasses.replace(platforms.fetch(platform), **given)))
+        wanted = _checked(dataclasses.replace(platforms.fetch(platform), **given))
+        self._ask(
+            options, platform, "LTIAAS checks each launch of it against this: after a mistake, none gets through."
+        )
+        platforms.replace(platform, wanted)
         self.stdout.write(printable(f"Changed at LTIAAS: {platform}."))
 
     def _activate(self, options: dict[str, Any]) -> None:
@@ -189,6 +194,10 @@ def _add_platform(parser: CommandParser) -> None:
     parser.add_argument("platform", metavar="PLATFORM", help="its number here, or its id at LTIAAS")
 
 
+def _add_yes(parser: CommandParser) -> None:
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+
+
 def _add_registration(parser: CommandParser, *, required: bool) -> None:
     for name, (metavar, text) in _FIELDS.items():
         parser.add_argument(f"--{name.replace('_', '-')}", metavar=metavar, required=required, help=text)
@@ -212,7 +221,7 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
             from_stdin = options["key_file"] == "-"
             text = sys.stdin.read() if from_stdin else pathlib.Path(options["key_file"]).read_text(encoding="utf-8")
         except (OSError, ValueError) as error:
-            raise CommandError(f"The key cannot be read: {error}", returncode=_WRONG_ARGUMENTS) from None
+            raise CommandError(printable(f"The key cannot be read: {error}"), returncode=_WRONG_ARGUMENTS) from None
         given["auth_key"] = text.strip()
     return given
 
@@ -230,7 +239,8 @@ def _platform(options: dict[str, Any]) -> Platform:
     text = options["platform"]
     is_number = text.isascii() and text.isdigit() and len(text) < 19
     found = Platform.objects.filter(pk=int(text)).first() if is_number else None
-    found = found or Platform.objects.filter(ltiaas_id=text).first()
+    if found is None and text.isprintable():  # what is no UTF-8 cannot even be asked for
+        found = Platform.objects.filter(ltiaas_id=text).first()
     if found is None:
         raise CommandError(
             printable(f"There is no platform {text} here. Run manage.py ltiaas_platforms sync."),

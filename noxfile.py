@@ -23,6 +23,8 @@ DJANGOS = {"3.11": "5.2", "3.12": "6.0", "3.13": "6.1"}  # each Python with the 
 PROCESSES = ["--numprocesses", "2", "--dist", "loadfile"]
 SUITE = ["-m", "not full and not browser", *PROCESSES]
 MATRIX = ["-m", "not full and not browser and not long", *PROCESSES]  # what depends on versions
+# Neither a database nor a broker makes a difference to these.
+APART = ["--ignore=tests/words", "--ignore=tests/wires", "--ignore=tests/stage"]
 SERVICES = ("DATABASE_URL", "TEST_REDIS_URL", "TEST_RABBITMQ_URL")
 
 
@@ -67,7 +69,7 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def services(session: nox.Session) -> None:
-    """The whole suite on PostgreSQL, and workers on every broker; nothing may be skipped for want of a service."""
+    """The suite on PostgreSQL, and workers on every broker; nothing may be skipped for want of a service."""
     missing = [name for name in SERVICES if name not in os.environ]
     if missing:
         session.error(f"Set {', '.join(missing)}; CONTRIBUTING.md shows values.")
@@ -76,6 +78,6 @@ def services(session: nox.Session) -> None:
         "python",
         "-m",
         "pytest",
-        *(session.posargs or SUITE),
+        *(session.posargs or [*SUITE, *APART]),
         env={"CI_SERVICES_REQUIRED": "1"},
     )

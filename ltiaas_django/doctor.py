@@ -12,6 +12,7 @@ import os
 import pathlib
 import re
 import sys
+import sysconfig
 import traceback
 from collections.abc import Sequence
 
@@ -29,6 +30,7 @@ VARIABLE = "DJANGO_SETTINGS_MODULE"
 _IN_MANAGE_PY = re.compile(rf"""{VARIABLE}["'],\s*["']([\w.]+)["']""")
 # Errors whose text names a thing of the code or of the environment; another's may quote a value, such as a password.
 _NAMING = (ImproperlyConfigured, ImportError, SyntaxError, NameError, AttributeError, AppRegistryNotReady)
+_STANDARD_LIBRARY = sysconfig.get_path("stdlib")
 _PROBLEM = 1
 
 
@@ -98,7 +100,7 @@ def _place(error: BaseException) -> str:
     """The last line of the site's own code that the error came through."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if "site-packages" not in frame.filename and not _is_ours(frame.filename)]
-    own = [frame for frame in own if not frame.filename.startswith((sys.base_prefix, sys.prefix, "<"))]
+    own = [frame for frame in own if not frame.filename.startswith((_STANDARD_LIBRARY, "<"))]
     return f" ({own[-1].filename}, line {own[-1].lineno})" if own else ""
 
 

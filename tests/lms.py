@@ -7,6 +7,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test import Client
 
 from ltiaas_django.models import Launch
@@ -61,6 +63,11 @@ def launch_path(url: str) -> str:
     """The tool's path and query of a launch URL."""
     parts = urlsplit(url)
     return f"{parts.path}?{parts.query}"
+
+
+def close_connection() -> None:
+    """At the end of a thread of a test. Django's own close() leaves SQLite's in memory open, for others to use."""
+    BaseDatabaseWrapper.close(connections["default"])
 
 
 def night(*kinds: str) -> None:

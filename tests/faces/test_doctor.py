@@ -298,14 +298,17 @@ def test_a_slow_answer_is_told(lms: Lms, monkeypatch: pytest.MonkeyPatch) -> Non
     assert (found["level"], "people wait for that" in found["text"], "curl" in found["hint"]) == ("advice", True, True)
 
 
-@pytest.mark.parametrize(("seconds", "way"), [(90, "90 s behind"), (-90, "90 s ahead of"), (-7200, "7200 s ahead of")])
+@pytest.mark.parametrize(("seconds", "way"), [(90, "behind"), (-90, "ahead of"), (-7200, "ahead of")])
 def test_a_clock_that_is_wrong(seconds: float, way: str, settings: Any) -> None:
     with Server() as server:
-        date = format_datetime(timezone.now() + timedelta(seconds=seconds + 0.5), usegmt=True)
+        date = format_datetime(timezone.now() + timedelta(seconds=seconds), usegmt=True)
         server.answer_with(reply(200, [], Date=date))
         settings.LTIAAS = {"URL": server.url, "API_KEY": SECRET}
         found = only("clock")
-    assert (found["level"], way in found["text"], "timedatectl" in found["hint"]) == ("problem", True, True), found
+    assert (found["level"], "timedatectl" in found["hint"]) == ("problem", True), found
+    said = re.search(rf"(\d+) s {way}", found["text"])
+    assert said is not None
+    assert abs(int(said[1]) - abs(seconds)) <= 5, "the header tells whole seconds, and the machine may be busy"
 
 
 @pytest.mark.parametrize("date", ["", "yesterday", "Mon, 99 Foo 2026 00:00:00 GMT"])

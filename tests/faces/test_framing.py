@@ -14,7 +14,6 @@ from django.contrib.auth.models import User
 from django.contrib.auth.views import LogoutView
 from django.contrib.sessions.models import Session
 from django.core.exceptions import ValidationError
-from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.test import Client
 from django.urls import path
@@ -24,7 +23,7 @@ from example_project import urls
 from ltiaas_django.models import Launch, Platform
 from ltiaas_django.operations import launching
 from ltiaas_django.views import LaunchView
-from tests.lms import Lms, launch_path
+from tests.lms import Lms, close_connection, launch_path
 
 LAUNCH = "/lti/launch/"
 IN_FRAME = {"Sec-Fetch-Dest": "iframe"}
@@ -351,7 +350,7 @@ def test_both_halves_of_a_double_click_get_in_by_one_exchange(lms: Lms) -> None:
         try:
             return int(Client().get(url).status_code)
         finally:
-            connection.close()
+            close_connection()
 
     with ThreadPoolExecutor(2) as clicks:
         assert [one.result() for one in [clicks.submit(click), clicks.submit(click)]] == [302, 302]
@@ -371,7 +370,7 @@ def test_who_waits_for_the_same_ltik_is_refused_with_it(lms: Lms) -> None:
         try:
             return int(Client().get(url).status_code)
         finally:
-            connection.close()
+            close_connection()
 
     with ThreadPoolExecutor(3) as clicks:
         assert [one.result() for one in [clicks.submit(click) for _ in range(3)]] == [503, 503, 503]

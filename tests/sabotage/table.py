@@ -1472,7 +1472,7 @@ BREAKS = [
         path="ltiaas_django/operations/doctor/outside.py",
         old="elif abs(ahead) > ASTRAY:",
         new="elif ahead > ASTRAY:",
-        test="tests/faces/test_doctor.py::test_a_clock_that_is_wrong[-90-90 s ahead of]",
+        test="tests/faces/test_doctor.py::test_a_clock_that_is_wrong[-90-ahead of]",
     ),
     Break(
         must="doctor",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import pathlib
+import secrets
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -468,9 +469,10 @@ def test_an_operators_session_is_not_replaced_without_asking(lms: Lms) -> None:
 
 @pytest.mark.parametrize("in_session", [False, True])
 def test_a_form_in_the_first_tab_still_works_after_a_launch_in_the_second(
-    lms: Lms, settings: Any, in_session: bool
+    lms: Lms, settings: Any, in_session: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.CSRF_USE_SESSIONS = in_session
+    monkeypatch.setattr(sso, "_first_csrf_secret", lambda user: secrets.token_hex(16))  # as on another day
     browser = Client(enforce_csrf_checks=True)
     location = browser.get(launch_path(lms.sandbox.launch_url("course-101", "quiz-1", "2003"))).headers["Location"]
     form = browser.get(location, follow=True)

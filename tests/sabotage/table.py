@@ -955,14 +955,6 @@ BREAKS = [
     ),
     Break(
         must="3",
-        title="the new tab opens once, and not after the cookie is back",
-        path="ltiaas_django/operations/launching.py",
-        old="Launch.objects.live().filter(claimed_at=None, created_at__gt=since)",
-        new="Launch.objects.live().filter(created_at__gt=since)",
-        test="tests/faces/test_framing.py::test_the_button_is_worth_nothing_after_five_minutes_or_once_the_cookie_is_back",
-    ),
-    Break(
-        must="3",
         title="the new tab opens for five minutes",
         path="ltiaas_django/operations/launching.py",
         old="_PROOF_LASTS = timedelta(minutes=5)",

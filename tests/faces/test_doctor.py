@@ -10,6 +10,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from datetime import timedelta
 from email.utils import format_datetime
@@ -88,6 +89,8 @@ def make_app(broker: str) -> Celery:
     app = Celery("mysite", broker=broker, set_as_current=True, fixups=[])
     app.conf.beat_schedule = schedules.nightly()
     app.conf.worker_hijack_root_logger = False
+    # The broker in memory is the whole process's: what other tests have left in it is not for a worker of these.
+    app.conf.task_default_queue = f"doctor-{uuid.uuid4().hex}"
     return app
 
 

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from http.cookies import Morsel
-from importlib import import_module
 
 from django.conf import settings
 from django.contrib.messages.storage.cookie import CookieStorage
-from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import patch_vary_headers
 
@@ -94,8 +92,7 @@ def choose_session(request: HttpRequest, *, is_named: bool) -> None:
     keys = list(dict.fromkeys(_session_keys(request)))
     if len(keys) < 2:
         return
-    store: type[SessionBase] = import_module(settings.SESSION_ENGINE).SessionStore
-    alive = {}
+    store, alive = sso.session_store(), {}
     for key in keys[-4:]:
         session = store(key)
         if session.keys():  # what is dead or forged holds nothing

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from django.conf import settings
 from django.http import HttpRequest
 from django.utils import translation
@@ -25,14 +22,3 @@ def speak(request: HttpRequest, locale: str) -> None:
     if language := spoken(locale):
         translation.activate(language)
         request.LANGUAGE_CODE = language
-
-
-@contextmanager
-def of_launch(locale: str) -> Iterator[None]:
-    """Speak that language during the block, if the site does; else go on in the present one."""
-    language = spoken(locale)
-    if language is None:
-        yield
-    else:
-        with translation.override(language):
-            yield

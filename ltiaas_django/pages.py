@@ -22,11 +22,10 @@ def show(
     """Render one of our pages: never cached.
 
     Under a launch its session says whether the page may be framed; where there is none, it may be, for there is nothing
-    to click. `launch`: one that `request.lti` is not, or not yet. The page speaks its language, and may be framed if
-    the launch is, with forms that work there.
+    to click. `launch`: one that `request.lti` is not, or not yet. The page may be framed if the launch is, with forms
+    that work there; whoever shows it has it speak the launch's language (`languages.speak`).
     """
-    with languages.of_launch(launch.locale if launch else ""):
-        response = render(request, f"ltiaas_django/{template}", context, status=status)
+    response = render(request, f"ltiaas_django/{template}", context, status=status)
     response.headers["Cache-Control"] = "no-store"
     response.headers["Referrer-Policy"] = "same-origin"  # stricter, and forms would say "Origin: null"
     response.xframe_options_exempt = launch.framed if launch is not None else not getattr(request, "lti", None)

@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from importlib import import_module
 from typing import Any
 
-from django.conf import settings as django_settings
 from django.contrib import auth
 from django.contrib.auth.models import AbstractBaseUser
-from django.contrib.sessions.backends.base import SessionBase
 from django.core import signing
 from django.db import IntegrityError, connection, transaction
 from django.db.models import ProtectedError, RestrictedError
@@ -182,7 +179,7 @@ def unlink(person: LtiUser) -> bool:
 
 def _end_launched_sessions(user_id: Any) -> None:
     """Where Django keeps sessions in the database, all are looked through: no index says whose they are."""
-    store: type[SessionBase] = import_module(django_settings.SESSION_ENGINE).SessionStore
+    store: Any = sso.session_store()
     if not hasattr(store, "get_model_class"):
         return  # in a cache or a cookie nobody can look for them
     rows: Any = store.get_model_class()._default_manager.filter(expire_date__gt=timezone.now())

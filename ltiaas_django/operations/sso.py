@@ -261,12 +261,17 @@ def _save_only_changes(session: SessionBase) -> None:
     session.save = save_changes  # type: ignore[method-assign]
 
 
+def session_store() -> type[SessionBase]:
+    """Where the site keeps its sessions."""
+    store: type[SessionBase] = import_module(django_settings.SESSION_ENGINE).SessionStore
+    return store
+
+
 def end_session_of(launch: Launch) -> None:
     """End the session that an earlier start of this launch began, if its cookie has not come back yet."""
     if not launch.session_sealed:
         return
-    store: type[SessionBase] = import_module(django_settings.SESSION_ENGINE).SessionStore
     try:
-        store().delete(sealing.unseal(launch.session_sealed))
+        session_store()().delete(sealing.unseal(launch.session_sealed))
     except exceptions.SealError:
         pass  # the sealing keys were changed within the minute: there is no telling which session it was

@@ -186,12 +186,9 @@ class LaunchView(View):
 
 def _take_ltik(request: HttpRequest) -> list[Hidden]:
     """The values of `ltik`, which are taken out of the request: no error page or tracker may find them there."""
-    query = request.GET.copy()
-    given = query.pop("ltik", [])
+    given = redirects.take_parameters(request, "ltik")["ltik"]
     if given:
-        query._mutable = False
-        request.GET = query  # type: ignore[assignment]
-        request.META["QUERY_STRING"] = query.urlencode()
+        request.META["QUERY_STRING"] = request.GET.urlencode()
         for name in ("RAW_URI", "REQUEST_URI", "HTTP_REFERER"):
             if name in request.META:
                 request.META[name] = redact(request.META[name])

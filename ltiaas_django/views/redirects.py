@@ -28,12 +28,17 @@ def after_sign_in(clean_url: str, launch: Launch) -> HttpResponseRedirect:
     return to(clean_url, **{STARTED: launching.prove_start(launch)})
 
 
-def take_proof(request: HttpRequest) -> tuple[str, bool]:
-    """The proof, and whether the cookie was looked for before. Both leave the request: the tool's parameters stay."""
-    if STARTED not in request.GET and AGAIN not in request.GET:
-        return "", False
+def take_parameters(request: HttpRequest, *names: str) -> dict[str, list[str]]:
+    """The values of these query parameters, which leave the request: the tool's own parameters stay."""
     query = request.GET.copy()
-    proof, again = query.pop(STARTED, [""])[-1], bool(query.pop(AGAIN, None))
-    query._mutable = False
-    request.GET = query  # type: ignore[assignment]
-    return proof, again
+    taken = {name: query.pop(name, []) for name in names}
+    if any(taken.values()):
+        query._mutable = False
+        request.GET = query  # type: ignore[assignment]
+    return taken
+
+
+def take_proof(request: HttpRequest) -> tuple[str, bool]:
+    """The proof, blank if there is none, and whether the cookie was looked for before."""
+    taken = take_parameters(request, STARTED, AGAIN)
+    return (taken[STARTED] or [""])[-1], bool(taken[AGAIN])

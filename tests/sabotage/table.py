@@ -109,9 +109,9 @@ BREAKS = [
     Break(
         must="3",
         title="the ltik leaves the request",
-        path="ltiaas_django/views/launch.py",
-        old='given = query.pop("ltik", [])',
-        new='given = query.getlist("ltik")',
+        path="ltiaas_django/views/redirects.py",
+        old="query.pop(name, [])",
+        new="query.getlist(name)",
         test="tests/faces/test_launch.py::test_the_ltik_is_gone_from_the_request_before_anything_else_can_see_it",
     ),
     Break(

@@ -79,3 +79,9 @@ def ask_for_accounts(page: Page, school: Sandbox, tool: Tool) -> None:
     with tool.idle():
         Platform.objects.update(account_linking=Platform.AccountLinking.ASK)
     page.context.clear_cookies()
+
+
+def await_close(tab: Page) -> None:
+    """The tab closes itself; the LMS may hear of it a moment before. Fails if it stays open."""
+    if not tab.is_closed():
+        tab.wait_for_event("close", timeout=5000)

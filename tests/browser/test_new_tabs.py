@@ -14,6 +14,7 @@ from tests.browser.people import (
     ZOE,
     answer,
     ask_for_accounts,
+    await_close,
     grades,
     open_in_frame,
     press,
@@ -89,7 +90,7 @@ def test_an_lms_registers_in_a_window_by_somebody_who_has_to_sign_in(
     window.get_by_role("button", name="Approve").click()
     page.bring_to_front()
     expect(page.get_by_text("active at LTIAAS.")).to_be_visible()
-    assert window.is_closed()
+    await_close(window)
 
 
 def test_an_lms_is_refused(browser: BrowserContext, page: Page, school: Sandbox, tool: Tool) -> None:
@@ -103,7 +104,7 @@ def test_an_lms_is_refused(browser: BrowserContext, page: Page, school: Sandbox,
     tab.get_by_role("button", name="Close this window").click()
     page.bring_to_front()
     expect(page.get_by_text("Nobody has approved it yet.")).to_be_visible()
-    assert tab.is_closed()
+    await_close(tab)
 
 
 def test_a_person_links_the_account_that_is_there_already(

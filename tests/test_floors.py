@@ -76,7 +76,7 @@ FORBIDDEN = {
 CONNECTION_KINDS = (f"{PACKAGE}.connections.ltiaas", f"{PACKAGE}.connections.lti13")
 KNOWS_THE_KINDS = f"{PACKAGE}.operations.connecting"
 # The simulator writes its JSON from the contract: nothing of the client's may help it.
-SANDBOX_MAY_IMPORT = ("django", f"{PACKAGE}.sandbox", f"{PACKAGE}.vocabulary")
+SANDBOX_MAY_IMPORT = ("django", "cryptography", f"{PACKAGE}.sandbox", f"{PACKAGE}.vocabulary")
 # Checks may look at everything, so they are loaded once the apps are ready.
 IMPORTED_IN_READY = (f"{PACKAGE}.apps", f"{PACKAGE}.checks")
 
@@ -151,7 +151,7 @@ def judge(module: str, target: str, function: str) -> Iterator[str]:
     if within(module, f"{PACKAGE}.sandbox"):
         is_standard = target.partition(".")[0] in sys.stdlib_module_names
         if not is_standard and not within(target, *SANDBOX_MAY_IMPORT):
-            yield f"imports {target}; the sandbox imports only Django and vocabulary"
+            yield f"imports {target}; the sandbox imports only Django, cryptography and vocabulary"
     if not within(target, PACKAGE):
         return
     if module == PACKAGE:

@@ -8,14 +8,18 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
 from urllib.parse import unquote
 
 from django.http import HttpRequest, HttpResponse
 
-from . import account, deep_linking, errors, services, web
-from .credentials import Launch, redact
-from .simulator import Sandbox
-from .traffic import Fault, RequestRecord
+from . import account, deep_linking, errors, habits, services, web
+from .credentials import Launch, expired_ltik, redact, refused_key
+from .faults import Fault, Kind, Route
+from .school import School
+from .simulator import Sandbox, profile_of
+from .traffic import RequestRecord
 
 
 class Scheme(enum.StrEnum):
@@ -80,35 +84,129 @@ _OPERATIONS: Mapping[tuple[str, ...], Mapping[str, Operation]] = {
 def view(request: HttpRequest) -> HttpResponse:
     """Any request to the API: recorded, then answered, unless a fault befalls it."""
     sandbox = web.sandbox_of(request)
+    began = time.monotonic()
+    target = web.raw_target(request)
     record = RequestRecord(
         method=request.method or "",
-        path=redact(web.raw_target(request)),
+        path=redact(target),
         scheme=request.headers.get("Authorization", "").partition(" ")[0],
         at=sandbox.clock.now(),
     )
+    asked = _Asked(request, sandbox, record)
     sandbox.traffic.record(record)
-    fault = sandbox.traffic.take_fault(record.method, web.raw_target(request))
-    return _answer(request, record) if fault is None else _spoilt_answer(request, record, fault)
+    fault = sandbox.faults.take(record, target)
+    response = asked.answer() if fault is None else _spoilt(asked, fault)
+    record.duration = time.monotonic() - began
+    return response
 
 
-def _spoilt_answer(request: HttpRequest, record: RequestRecord, fault: Fault) -> HttpResponse:
-    if not fault.answers:  # it only delays
-        time.sleep(fault.delay)
-        return _answer(request, record)
-    if fault.after_storing:
-        _answer(request, record)
-    else:
-        _record_body(request, record)
-    time.sleep(fault.delay)
-    if fault.drop or fault.status is None:
-        record.status = None
-        request.META[web.DROP]()
+class _Asked:
+    """A request: what it is for, whose it is, and its answer."""
+
+    def __init__(self, request: HttpRequest, sandbox: Sandbox, record: RequestRecord) -> None:
+        self.request = request
+        self.sandbox = sandbox
+        self.record = record
+        self.segments = habits.forgive_path(web.raw_path(request), record.warnings)
+        record.route = _route(record.method, self.segments)
+        record.body = self._read_for_record()
+        self._note_place()
+
+    def answer(self) -> HttpResponse:
+        """What LTIAAS answers, with all that the request does."""
+        try:
+            response = self._perform()
+        except errors.SandboxError as error:
+            response = web.error_response(error)
+        return self.give(response)
+
+    def give(self, response: HttpResponse) -> HttpResponse:
+        """The response, noted down."""
+        self.record.status = response.status_code
+        self.record.answer = redact(response.content[:_KEPT_OF_ANSWERS].decode(errors="replace"))
+        return response
+
+    @property
+    def school(self) -> School:
+        """The school whose LMS is asked, or the first."""
+        return self.sandbox.schools.get(self.record.school) or self.sandbox.school
+
+    def _perform(self) -> HttpResponse:
+        operation, item = _find(self.record.method, self.segments)
+        launch = _authorize(self.sandbox, self.request.headers.get("Authorization", ""), operation)
+        if launch is None or Scheme.SERVICE_KEY not in operation.schemes:  # LTIAAS answers this by itself
+            with self.sandbox.lock:
+                return operation.do(self._call(launch, item))
+        profile, url = profile_of(self.school), self.sandbox.origin
+        with profile.paced(self.sandbox.clock.now(), url) as headers, self.sandbox.lock:
+            response = operation.do(self._call(launch, item))
+        for name, value in headers.items():
+            response.headers[name] = value
+        return response
+
+    def _call(self, launch: Launch | None, item: str) -> services.Call:
+        warnings = self.record.warnings
+        query = habits.forgive_query(self.request.META.get("QUERY_STRING", ""), self.sandbox.pages.knows, warnings)
+        return services.Call(self.sandbox, launch, item, query, self._read_body)
+
+    def _read_body(self) -> Any:
+        return habits.forgive_body(web.json_body(self.request), self.record.warnings)
+
+    def _read_for_record(self) -> Any:
+        try:
+            return json.loads(web.body_of(self.request), parse_constant=lambda name: None)
+        except (errors.SandboxError, ValueError, RecursionError):
+            return None
+
+    def _note_place(self) -> None:
+        """Note where the request belongs, whether it is going to be allowed or not."""
+        scheme, _, credential = self.request.headers.get("Authorization", "").partition(" ")
+        secret = credential.rpartition(":")[2]
+        launches, record = self.sandbox.launches, self.record
+        launch = launches.find(secret) if scheme == Scheme.LTIK else launches.find_key(secret)
+        if launch is None:
+            return
+        school = self.sandbox.course(launch.course_id).school
+        record.school, record.course, record.person = school.id, launch.course_id, launch.person_id
+        wanted = record.body.get("userId") if isinstance(record.body, dict) else None
+        wanted = wanted or self.request.GET.get("userId") or self.request.GET.get("user_id")
+        person = school.find_person(wanted) if isinstance(wanted, str) else None
+        if person is not None:
+            record.person = person.id
+
+
+_KEPT_OF_ANSWERS = 400  # bytes
+
+
+def _spoilt(asked: _Asked, fault: Fault) -> HttpResponse:
+    """The answer, or what takes its place, under a fault."""
+    asked.record.fault = str(fault.kind)
+    if fault.kind == Kind.DELAY:
+        asked.sandbox.faults.wait(fault.delay)
+        return asked.answer()
+    response = asked.answer() if fault.takes_effect else HttpResponse()
+    asked.sandbox.faults.wait(fault.delay)
+    if fault.kind in (Kind.HANG, Kind.DROP_BEFORE, Kind.DROP_AFTER):
+        asked.record.status = None
+        web.drop(asked.request.META)
         return HttpResponse()
-    record.status = fault.status
-    return _planned_response(fault, fault.status)
+    if fault.kind == Kind.CUT:
+        return web.CutResponse(response.content, status=response.status_code, headers=dict(response.items()))
+    return asked.give(_planned(asked, fault))
 
 
-def _planned_response(fault: Fault, status: int) -> HttpResponse:
+def _planned(asked: _Asked, fault: Fault) -> HttpResponse:
+    """What stands in the place of the answer."""
+    profile, url = profile_of(asked.school), asked.sandbox.origin
+    if fault.kind == Kind.EXPIRED_LTIK:
+        return web.error_response(expired_ltik())
+    if fault.kind == Kind.REFUSED_KEY:
+        return web.error_response(refused_key())
+    if fault.kind == Kind.THROTTLE:
+        return web.error_response(profile.throttled(url))
+    if fault.kind == Kind.TOOL_REMOVED:
+        return web.error_response(profile.tool_removed(url))
+    status = fault.status or HTTPStatus.INTERNAL_SERVER_ERROR
     if fault.body is None or isinstance(fault.body, str | bytes):
         return HttpResponse(
             fault.body or b"", status=status, content_type=fault.content_type or "text/plain", headers=fault.headers
@@ -121,32 +219,12 @@ def _planned_response(fault: Fault, status: int) -> HttpResponse:
     return response
 
 
-def _answer(request: HttpRequest, record: RequestRecord) -> HttpResponse:
-    sandbox = web.sandbox_of(request)
-    try:
-        _record_body(request, record)
-        with sandbox.lock:
-            response = _perform(request, sandbox)
-    except errors.SandboxError as error:
-        response = web.error_response(error)
-    record.status = response.status_code
-    return response
-
-
-def _record_body(request: HttpRequest, record: RequestRecord) -> None:
-    try:
-        record.body = json.loads(web.body_of(request), parse_constant=lambda name: None)
-    except (errors.SandboxError, ValueError, RecursionError):
-        record.body = None
-
-
-def _perform(request: HttpRequest, sandbox: Sandbox) -> HttpResponse:
-    # http.server has made one slash of several leading ones, which LTIAAS's own Python client sends.
-    segments = web.raw_path(request).lstrip("/").split("/")
-    operation, item = _find(request.method or "", segments)
-    launch = _authorize(sandbox, request.headers.get("Authorization", ""), operation)
-    call = services.Call(sandbox, launch, item, request.META["QUERY_STRING"], lambda: web.json_body(request))
-    return operation.do(call)
+def _route(method: str, segments: list[str]) -> str:
+    """The part of the API that a path belongs to; blank for none."""
+    part = segments[1] if len(segments) > 1 else ""
+    if part == "lineitems" and segments[-1] == "scores":
+        return Route.SCORES if method == "POST" else Route.RESULTS
+    return part if part in set(Route) else ""
 
 
 def _find(method: str, segments: list[str]) -> tuple[Operation, str]:

@@ -19,11 +19,21 @@
     POST   /control/service-keys/revoke/         {"course"?, "activity"?} -> {"count"}
     POST   /control/settings/                    {"anonymous"?, "pageSize"?, "refuseSameSecond"?, "toolUrl"?}
                                                  -> all four
-    POST   /control/faults/                      {"pathPrefix", "status"?, "body"?, "contentType"?, "headers"?,
-                                                 "times"?, "method"?, "afterStoring"?, "drop"?, "delay"?} -> 204
+    POST   /control/schools/                     {"id", "name", "profile"?}: one more institution -> 201 and the school
+    PATCH  /control/schools/<id>/                {"profile"}: it takes another LMS -> the school
+    PATCH  /control/courses/<id>/                {"isPublished"?, "isConcluded"?} -> both
+    POST   /control/courses/<id>/grades/         {"lineItem", "userId", "score"}: a teacher sets a grade -> 204
+    GET    /control/faults/                      {"faults": [...]}, what waits
+    POST   /control/faults/                      {"kind", "route"?, "method"?, "course"?, "person"?, "pathPrefix"?,
+                                                 "times"?: a number or null for always, "status"?, "body"?,
+                                                 "contentType"?, "headers"?, "delay"?, "afterStoring"?} -> 204
+    DELETE /control/faults/                      nothing goes wrong any more -> 204
 
-`type` is resource, deep_linking, submission_review or legacy (LTI 1.1); `target` iframe or window; `role` Learner or
-Instructor.
+`kind` is status, delay, hang, drop_before, drop_after, cut, gateway, expired_ltik, refused_key, tool_removed or
+throttle, and may be left out with a `status`, "drop": true or a `delay`. `route` is idtoken, memberships, lineitems,
+scores, results, deeplinking, platforms or registrations.
+`type` is resource, deep_linking, submission_review or legacy (LTI 1.1); `target` iframe or window; `role` Learner,
+Instructor, TeachingAssistant, ContentDeveloper or Mentor.
 An error has LTIAAS's form: {"status", "error", "details": {"message", "description"}}.
 """
 
@@ -37,8 +47,10 @@ from django.http import HttpRequest, HttpResponse
 
 from ltiaas_django.vocabulary import MembershipStatus
 
-from . import errors, idtoken, validation, web
+from . import errors, validation, web
 from .courses import Course, Enrolment
+from .faults import Route
+from .school import School
 from .simulator import Sandbox
 from .validation import Field
 
@@ -91,7 +103,9 @@ def get_state(sandbox: Sandbox) -> HttpResponse:
         {
             "now": sandbox.clock.now().isoformat(),
             "toolUrl": sandbox.tool_url,
-            "platformId": idtoken.PLATFORM_ID,
+            "platformId": sandbox.school.platform_id,
+            "scenario": sandbox.scenario,
+            "schools": [_school(school) for school in sandbox.schools.values()],
             "courses": [_course(course) for course in sandbox.courses.values()],
         }
     )
@@ -108,6 +122,9 @@ def get_gradebook(sandbox: Sandbox, course_id: str) -> HttpResponse:
             "maximum": cell.maximum,
             "comment": cell.comment,
             "timestamp": cell.timestamp.isoformat(),
+            "attempts": cell.attempts,
+            "comments": cell.comments,
+            "isOverridden": cell.is_overridden,
         }
         for cell in course.gradebook.cells()
     ]
@@ -127,6 +144,12 @@ def get_requests(sandbox: Sandbox) -> HttpResponse:
             "status": one.status,
             "at": one.at.isoformat(),
             "body": one.body,
+            "route": one.route,
+            "course": one.course,
+            "person": one.person,
+            "seconds": round(one.duration, 6),
+            "fault": one.fault,
+            "warnings": one.warnings,
         }
         for one in sandbox.requests
     ]
@@ -235,16 +258,60 @@ _SETTINGS = {
     "anonymous": ("anonymous", Field(validation.boolean)),
     "pageSize": ("page_size", Field(validation.positive_integer)),
     "refuseSameSecond": ("refuse_same_second", Field(validation.boolean)),
-    "toolUrl": ("tool_url", Field(validation.http_url)),
 }
 
 
-@body_of(**{name: field for name, (_, field) in _SETTINGS.items()})
+@body_of(toolUrl=Field(validation.http_url), **{name: field for name, (_, field) in _SETTINGS.items()})
 def change_settings(sandbox: Sandbox, body: dict[str, Any]) -> HttpResponse:
+    sandbox.tool_url = body.pop("toolUrl", sandbox.tool_url)
     for name, value in body.items():
-        setattr(sandbox, _SETTINGS[name][0], value)
-    return web.json_response({name: getattr(sandbox, python) for name, (python, _) in _SETTINGS.items()})
+        setattr(sandbox.profile, _SETTINGS[name][0], value)
+    settings = {name: getattr(sandbox.profile, python) for name, (python, _) in _SETTINGS.items()}
+    return web.json_response({**settings, "toolUrl": sandbox.tool_url})
 
+
+# -- schools and courses -----------------------------------------------------------------------------------------------
+
+
+@body_of(
+    id=Field(validation.text, required=True),
+    name=Field(validation.text, required=True),
+    profile=Field(validation.text),
+)
+def add_school(sandbox: Sandbox, body: dict[str, Any]) -> HttpResponse:
+    school = sandbox.add_school(body["id"], body["name"], **{k: v for k, v in body.items() if k == "profile"})
+    return web.json_response(_school(school), 201)
+
+
+@body_of(profile=Field(validation.text, required=True))
+def change_school(sandbox: Sandbox, body: dict[str, Any], school_id: str) -> HttpResponse:
+    sandbox.set_profile(body["profile"], school_id)
+    return web.json_response(_school(sandbox.find_school(school_id)))
+
+
+@body_of(isPublished=Field(validation.boolean), isConcluded=Field(validation.boolean))
+def change_course(sandbox: Sandbox, body: dict[str, Any], course_id: str) -> HttpResponse:
+    course = sandbox.course(course_id)
+    course.is_published = body.get("isPublished", course.is_published)
+    course.is_concluded = body.get("isConcluded", course.is_concluded)
+    return web.json_response({"isPublished": course.is_published, "isConcluded": course.is_concluded})
+
+
+@body_of(
+    lineItem=Field(validation.text, required=True),
+    userId=Field(validation.text, required=True),
+    score=Field(validation.score_given, required=True),
+)
+def override(sandbox: Sandbox, body: dict[str, Any], course_id: str) -> HttpResponse:
+    course = sandbox.course(course_id)
+    item = next((one for one in course.gradebook.line_items.values() if one.id == body["lineItem"]), None)
+    if item is None:
+        raise errors.NotFound("This gradebook has no such column.")
+    course.override(item, body["userId"], body["score"])
+    return HttpResponse(status=204)
+
+
+# -- faults ------------------------------------------------------------------------------------------------------------
 
 _FAULT_FIELDS = {
     "pathPrefix": "path_prefix",
@@ -253,24 +320,51 @@ _FAULT_FIELDS = {
 }
 
 
+def get_faults(sandbox: Sandbox) -> HttpResponse:
+    return web.json_response({"faults": [str(fault) for fault in sandbox.faults.waiting()]})
+
+
+def clear_faults(sandbox: Sandbox) -> HttpResponse:
+    sandbox.clear_faults()
+    return HttpResponse(status=204)
+
+
 @body_of(
-    pathPrefix=Field(validation.text, required=True),
+    kind=Field(validation.text),
+    route=Field(validation.one_of([*map(str, Route)])),
+    course=Field(validation.text),
+    person=Field(validation.text),
+    pathPrefix=Field(validation.text),
     status=Field(validation.integer),
     body=Field(validation.anything),
     contentType=Field(validation.header),
     headers=Field(validation.headers),
-    times=Field(validation.integer),
+    times=Field(validation.integer_or_null),
     method=Field(validation.text),
     afterStoring=Field(validation.boolean),
     drop=Field(validation.boolean),
     delay=Field(validation.seconds),
 )
 def plan_fault(sandbox: Sandbox, body: dict[str, Any]) -> HttpResponse:
-    sandbox.fail_next(**{_FAULT_FIELDS.get(name, name): value for name, value in body.items()})
+    options = {_FAULT_FIELDS.get(name, name): value for name, value in body.items()}
+    if "kind" in options:
+        options.pop("drop", None)
+        sandbox.fault(options.pop("kind"), **options)
+    else:
+        sandbox.fail_next(options.pop("path_prefix", ""), **options)
     return HttpResponse(status=204)
 
 
 # -- how things look in JSON -------------------------------------------------------------------------------------------
+
+
+def _school(school: School) -> dict[str, Any]:
+    return {
+        "id": school.id,
+        "name": school.name,
+        "profile": school.profile.name,
+        "platformId": school.platform_id,
+    }
 
 
 def _course(course: Course) -> dict[str, Any]:
@@ -278,6 +372,8 @@ def _course(course: Course) -> dict[str, Any]:
         "id": course.id,
         "label": course.label,
         "title": course.title,
+        "school": course.school.id,
+        "ltiId": course.lti_id,
         "people": [_person(one) for one in course.people.values()],
         "activities": [
             {
@@ -297,6 +393,7 @@ def _person(enrolment: Enrolment) -> dict[str, Any]:
     person = enrolment.person
     return {
         "userId": person.id,
+        "ltiId": person.lti_id,
         "name": person.name,
         "email": person.email,
         "roles": [str(enrolment.role)],

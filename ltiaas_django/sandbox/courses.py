@@ -1,8 +1,8 @@
-"""A course of the simulated LMS: its people, its activities and its gradebook."""
+"""A course of a school: its people, its activities and its gradebook; and all courses, made when they are looked at."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
@@ -11,19 +11,22 @@ from urllib.parse import urlsplit
 from ltiaas_django.vocabulary import MembershipStatus, Role
 
 from . import errors
-from .campus import Campus, Person, clean_id
-from .gradebook import Gradebook, LineItem
+from .cleaning import clean_id
+from .gradebook import Cell, Gradebook, LineItem
+from .school import Person, School
 
-ROLES = (Role.LEARNER, Role.INSTRUCTOR)
+MENTOR = "Mentor"
+"""Canvas's observers, such as parents. No context role of LTI that gives rights, and so not in `Role`."""
+ROLES = (Role.LEARNER, Role.INSTRUCTOR, Role.TEACHING_ASSISTANT, Role.CONTENT_DEVELOPER, MENTOR)
 """The roles that people have here."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Enrolment:
     """A person's place in one course. One who left keeps it, marked Deleted, so that coming back is possible."""
 
     person: Person
-    role: Role
+    role: str
     status: MembershipStatus = MembershipStatus.ACTIVE
 
     @property
@@ -56,27 +59,35 @@ class Course:
     id: str
     label: str
     title: str
-    campus: Campus = field(repr=False)
-    number: int = field(init=False)
+    school: School = field(repr=False)
+    number: int = 0
+    """For LMSs that number theirs; the next free one by default."""
     people: dict[str, Enrolment] = field(default_factory=dict)
     activities: dict[str, Activity] = field(default_factory=dict)
     gradebook: Gradebook = field(init=False, repr=False)
     contents: list[Mapping[str, Any]] = field(default_factory=list)
     """Links, files and the like that were added by deep linking, as they came."""
+    is_published: bool = True
+    is_concluded: bool = False
 
     def __post_init__(self) -> None:
-        self.number = next(self.campus.course_numbers)
-        self.gradebook = Gradebook(self.campus, self.number)
+        self.number = self.number or next(self.school.campus.course_numbers)
+        self.gradebook = Gradebook(self.school, self.number)
+
+    @property
+    def lti_id(self) -> str:
+        """What the LMS calls it in launches."""
+        return self.school.profile.context_id(self.school.id, self.id, self.number)
 
     def add_person(
         self, name: str, role: str = Role.LEARNER, *, email: str | None = None, user_id: str | None = None
     ) -> Person:
         """Enrol somebody new, or a known person by id (the name is then ignored)."""
         known_role = _role(role)
-        with self.campus.lock:
+        with self.school.campus.lock:
             if user_id is not None and user_id in self.people and self.people[user_id].is_active:
                 raise errors.BadRequest(f"A person with the id “{user_id}” is in this course already.")
-            person = self.campus.person(name, email, user_id)
+            person = self.school.person(name, email, user_id)
             self.people[person.id] = Enrolment(person, known_role)
             return person
 
@@ -93,7 +104,7 @@ class Course:
         self.enrolment(user_id).person.rename(name)
 
     def change_role(self, user_id: str, role: str) -> None:
-        """Make a person a Learner or an Instructor of this course."""
+        """Give a person another of the ROLES in this course."""
         self.enrolment(user_id).role = _role(role)
 
     def enrolment(self, user_id: str) -> Enrolment:
@@ -103,9 +114,9 @@ class Course:
         except KeyError:
             raise errors.NotFound(f"Nobody with the id “{user_id}” is in this course.") from None
 
-    def active(self, role: Role | None = None) -> list[Enrolment]:
+    def active(self, role: str | None = None) -> list[Enrolment]:
         """Who is in the course now, of one role or of all."""
-        with self.campus.lock:
+        with self.school.campus.lock:
             return [one for one in self.people.values() if one.is_active and role in (None, one.role)]
 
     def gradable(self) -> set[str]:
@@ -116,7 +127,7 @@ class Course:
         self, title: str, *, activity_id: str | None = None, description: str = "", custom: Mapping[str, str] = {}
     ) -> Activity:
         """A new link to the tool, with no line item yet."""
-        with self.campus.lock:
+        with self.school.campus.lock:
             activity = Activity(
                 clean_id(activity_id or f"{self.id}-activity-{len(self.activities) + 1}"), title, description, custom
             )
@@ -132,6 +143,14 @@ class Course:
         except KeyError:
             raise errors.NotFound(f"This course has no activity “{activity_id}”.") from None
 
+    def link_id(self, activity_id: str) -> str:
+        """What the LMS calls an activity."""
+        return self.school.profile.link_id(self.school.id, self.id, activity_id)
+
+    def find_activity(self, link_id: str) -> Activity | None:
+        """The activity that the LMS calls this, if any."""
+        return next((one for one in self.activities.values() if self.link_id(one.id) == link_id), None)
+
     def add_line_item(self, activity_id: str, score_maximum: int | Decimal, label: str | None = None) -> LineItem:
         """A gradebook column of an activity; the first is declared in its launches."""
         activity = self.activity(activity_id)
@@ -139,12 +158,77 @@ class Course:
 
     def line_items_of(self, activity_id: str) -> list[LineItem]:
         """The columns that belong to an activity."""
-        with self.campus.lock:
+        with self.school.campus.lock:
             return [item for item in self.gradebook.line_items.values() if item.resource_link_id == activity_id]
 
+    def override(self, item: LineItem, user_id: str, score: Decimal | None) -> Cell:
+        """A teacher sets a grade by hand, or clears it with None; raises NotFound for somebody unknown here."""
+        person = self.enrolment(user_id).person
+        with self.school.campus.lock:
+            now = self.school.campus.clock.now()
+            cell = self.gradebook.cell(item, person.id)
+            if cell is None:
+                cell = Cell(item, person.id, None, None, now, "Completed", "FullyGraded")
+                self.gradebook.put(cell)
+            cell.score, cell.timestamp, cell.is_overridden = score, now, True
+            return cell
 
-def _role(text: str) -> Role:
-    role = Role.parse(text)
+
+def _role(text: str) -> str:
+    role = text if text == MENTOR else Role.parse(text)
     if role not in ROLES:
-        raise errors.BadRequest("A role is Learner or Instructor.")
-    return role
+        raise errors.BadRequest(f"A role is one of {', '.join(ROLES)}.")
+    return str(role)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A course that nobody has looked at yet: what lists show of it, and how it is made."""
+
+    label: str
+    title: str
+    school: School
+    make: Callable[[], Course]
+
+
+class Courses(Mapping[str, Course]):
+    """The courses of all schools, by id, in the order in which they were added."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Course | Plan] = {}
+
+    def add(self, course: Course) -> None:
+        """Add a course that is there; raises BadRequest when its id is taken."""
+        self.plan(course.id, course)
+
+    def plan(self, course_id: str, plan: Course | Plan) -> None:
+        """Add a course to be made at the first look at it; raises BadRequest when its id is taken."""
+        if course_id in self._known:
+            raise errors.BadRequest(f"There is a course “{course_id}” already.")
+        self._known[course_id] = plan
+
+    def __getitem__(self, course_id: str) -> Course:
+        known = self._known[course_id]
+        if isinstance(known, Plan):
+            with known.school.campus.lock:  # two that look at once get the same
+                known = self._known[course_id]
+                if isinstance(known, Plan):
+                    known = self._known[course_id] = known.make()
+        return known
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(list(self._known))
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def __contains__(self, course_id: object) -> bool:
+        return course_id in self._known
+
+    def listed(self) -> list[tuple[str, Course | Plan]]:
+        """All with their ids, without making any."""
+        return list(self._known.items())
+
+    def made(self) -> list[Course]:
+        """Those that somebody has looked at."""
+        return [known for known in self._known.values() if isinstance(known, Course)]

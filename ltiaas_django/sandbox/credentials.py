@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 from ltiaas_django.vocabulary import LaunchType
 
 from . import errors
-from .campus import Clock
+from .clock import Clock
 
 LTIK_LIFETIME = timedelta(hours=24)
 _LTIK_BYTES = 296  # ≈ 400 characters
@@ -66,18 +66,22 @@ class Launches:
         """The launch that an ltik was made for, good or not."""
         return self._by_ltik.get(ltik)
 
+    def find_key(self, key: str) -> Launch | None:
+        """The launch that a service key was made for, good or not."""
+        return self._by_service_key.get(key)
+
     def by_ltik(self, ltik: str) -> Launch:
         """The launch of a good ltik; raises Unauthorized."""
         launch = self._by_ltik.get(ltik)
         if launch is None or launch.expired or self._clock.now() - launch.at >= LTIK_LIFETIME:
-            raise errors.Unauthorized("Invalid or expired ltik.")
+            raise expired_ltik()
         return launch
 
     def by_service_key(self, key: str) -> Launch:
         """The launch of a good service key; raises Unauthorized."""
         launch = self._by_service_key.get(key)
         if launch is None or launch.revoked or launch.is_legacy:
-            raise errors.Unauthorized("Invalid service key.", code="INVALID_SERVICE_AUTH_AUTHORIZATION_HEADER")
+            raise refused_key()
         return launch
 
     def expire(self, ltik: str | None = None) -> int:
@@ -98,6 +102,12 @@ class Launches:
             launch.revoked = True
         return len(ending)
 
+    def end(self, course_ids: Container[str]) -> None:
+        """End every launch of some courses, and their keys with them."""
+        for launch in self._by_ltik.values():
+            if launch.course_id in course_ids:
+                launch.expired = launch.revoked = True
+
     def ltiks(self) -> list[str]:
         """Every ltik handed out."""
         return list(self._by_ltik)
@@ -105,6 +115,16 @@ class Launches:
     def service_keys(self) -> list[str]:
         """Every service key made, one for each launch."""
         return list(self._by_service_key)
+
+
+def expired_ltik() -> errors.Unauthorized:
+    """What LTIAAS says of an ltik that is over, or that it never knew."""
+    return errors.Unauthorized("Invalid or expired ltik.")
+
+
+def refused_key() -> errors.Unauthorized:
+    """What LTIAAS says of a service key that it does not accept."""
+    return errors.Unauthorized("Invalid service key.", code="INVALID_SERVICE_AUTH_AUTHORIZATION_HEADER")
 
 
 def redact(text: str) -> str:

@@ -12,6 +12,7 @@ SandboxError          has a status, a code for machines and a sentence for peopl
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -21,6 +22,7 @@ class SandboxError(Exception):
 
     status = HTTPStatus.BAD_REQUEST
     code = "BAD_REQUEST"
+    headers: Mapping[str, str] = {}
 
     def __init__(self, description: str, *, code: str | None = None) -> None:
         super().__init__(description)
@@ -78,15 +80,16 @@ class TooLarge(SandboxError):
 
 
 class LmsRefusal(SandboxError):
-    """The LMS refused: LTIAAS keeps its status and wraps what it said."""
+    """The LMS refused: LTIAAS keeps its status and wraps what it said, text or JSON."""
 
     code = "PLATFORM_REQUEST_FAILED"
 
-    def __init__(self, status: HTTPStatus, text: str, url: str) -> None:
+    def __init__(self, status: HTTPStatus, said: Any, url: str, *, headers: Mapping[str, str] | None = None) -> None:
         super().__init__("The platform refused the request.")
         self.status = status
-        self.text = text
+        self.said = said
         self.url = url
+        self.headers = headers or {}
 
     def details(self) -> dict[str, Any]:
-        return {**super().details(), "externalError": True, "externalUrl": self.url, "bodyReceived": self.text}
+        return {**super().details(), "externalError": True, "externalUrl": self.url, "bodyReceived": self.said}

@@ -1,18 +1,18 @@
-"""The gradebook of one course: line items are its columns, a cell is what it holds for one person."""
+"""The gradebook of one course: line items are its columns, a cell is what it holds for one person.
+
+What an LMS makes of a score that a tool posts is its profile's business (`profiles`).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from http import HTTPStatus
 from typing import Any
 
 from . import errors
-from .campus import Campus
-
-_PLACES = Decimal("0.00001")  # Moodle's gradebook holds five decimals
+from .school import School
 
 
 @dataclass
@@ -21,10 +21,11 @@ class LineItem:
 
     number: int
     course_number: int
-    campus: Campus = field(repr=False)
+    school: School = field(repr=False)
     label: str
     score_maximum: Decimal
     resource_link_id: str | None = None
+    """The activity's id in the sandbox."""
     resource_id: str | None = None
     tag: str | None = None
     start_date_time: str | None = None
@@ -32,15 +33,19 @@ class LineItem:
     grades_released: bool | None = None
 
     @property
-    def id(self) -> str:
-        """Its id is a URL of the LMS, with a query string as in Moodle, so that encoding mistakes show."""
-        path = f"/mod/lti/services.php/{self.course_number}/lineitems/{self.number}/lineitem"
-        return f"{self.campus.origin}{path}?type_id=1"
+    def path(self) -> str:
+        """What the LMS calls it, without the LMS's origin."""
+        return self.school.profile.line_item_path(self.course_number, self.number)
 
     @property
-    def scores_url(self) -> str:
-        """Where the LMS itself takes scores: the query string stays at the end."""
-        return self.id.replace("?", "/scores?")
+    def id(self) -> str:
+        """Its id is a URL of the LMS; in some it holds a query string."""
+        return f"{self.school.campus.origin}{self.path}"
+
+    def url(self, part: str) -> str:
+        """Where the LMS itself takes scores (`/scores`) or gives results: a query string stays at the end."""
+        path, mark, query = self.id.partition("?")
+        return f"{path}{part}{mark}{query}"
 
 
 @dataclass
@@ -49,12 +54,21 @@ class Cell:
 
     line_item: LineItem
     user_id: str
+    """The person's id in the sandbox."""
     score: Decimal | None
     comment: str | None
     timestamp: datetime
     activity_progress: str
     grading_progress: str
     extra: Mapping[str, Any] = field(default_factory=dict)
+    comments: list[str] = field(default_factory=list)
+    """All that were sent, oldest first."""
+    attempts: int = 0
+    """How many submissions the LMS shows."""
+    posts: int = 0
+    """How many scores were stored here."""
+    is_overridden: bool = False
+    """Whether a teacher has set the grade by hand since the tool sent one."""
 
     @property
     def line_item_id(self) -> str:
@@ -71,94 +85,57 @@ class Cell:
 class Gradebook:
     """The columns and cells of one course."""
 
-    campus: Campus = field(repr=False)
+    school: School = field(repr=False)
     course_number: int
     line_items: dict[int, LineItem] = field(default_factory=dict)
     _columns: dict[int, dict[str, Cell]] = field(default_factory=dict)
 
     def add_line_item(self, label: str, score_maximum: Decimal | int, **fields: Any) -> LineItem:
         """A new column."""
-        with self.campus.lock:
-            number = next(self.campus.line_item_numbers)
-            item = LineItem(number, self.course_number, self.campus, label, Decimal(score_maximum), **fields)
-            self.line_items[number] = item
+        with self.school.campus.lock:
+            number = next(self.school.campus.line_item_numbers)
+            item = LineItem(number, self.course_number, self.school, label, Decimal(score_maximum), **fields)
+            self.line_items[number] = self.school.line_items[item.path] = item
             self._columns[number] = {}
             return item
 
     def replace_line_item(self, number: int, label: str, score_maximum: Decimal, **fields: Any) -> LineItem:
-        """The column anew. As in Moodle a changed maximum rescales the grades, which then count as just changed."""
-        with self.campus.lock:
-            old = self.line_items[number]
-            item = LineItem(number, self.course_number, self.campus, label, score_maximum, **fields)
-            self.line_items[number] = item
+        """The column anew, with what is in it as it was."""
+        with self.school.campus.lock:
+            item = LineItem(number, self.course_number, self.school, label, score_maximum, **fields)
+            self.line_items[number] = self.school.line_items[item.path] = item
             for cell in self.column(item):
                 cell.line_item = item
-                if cell.score is not None and old.score_maximum != score_maximum:
-                    cell.score = _rescale(cell.score, old.score_maximum, item)
-                    cell.timestamp = self.campus.clock.now()
             return item
 
     def delete_line_item(self, number: int) -> None:
         """Remove the column and all that is in it."""
-        with self.campus.lock:
-            del self.line_items[number]
+        with self.school.campus.lock:
+            item = self.line_items.pop(number)
+            del self.school.line_items[item.path]
             del self._columns[number]
+
+    def line_item(self, number: int) -> LineItem:
+        """The column; raises NotFound."""
+        try:
+            return self.line_items[number]
+        except KeyError:
+            raise errors.NotFound(f"This gradebook has no column {number}.") from None
 
     def cell(self, line_item: LineItem, user_id: str) -> Cell | None:
         """What is held for this person, if anything was ever stored."""
         return self._columns[line_item.number].get(user_id)
 
+    def put(self, cell: Cell) -> None:
+        """Hold this for the person."""
+        self._columns[cell.line_item.number][cell.user_id] = cell
+
     def cells(self) -> list[Cell]:
         """Everything that is stored."""
-        with self.campus.lock:
+        with self.school.campus.lock:
             return [cell for column in self._columns.values() for cell in column.values()]
 
     def column(self, line_item: LineItem) -> list[Cell]:
         """What is stored in one column."""
-        with self.campus.lock:
+        with self.school.campus.lock:
             return list(self._columns[line_item.number].values())
-
-    def post(
-        self, item: LineItem, score: Mapping[str, Any], gradable: Collection[str], *, refuse_same_second: bool
-    ) -> Cell:
-        """Store a score as Moodle does; raises LmsRefusal where Moodle refuses it."""
-        user_id = score["userId"]
-        with self.campus.lock:
-            if user_id not in gradable:
-                raise errors.LmsRefusal(
-                    HTTPStatus.BAD_REQUEST, f"Incorrect score received for user {user_id}", item.scores_url
-                )
-            # LTIAAS overwrites the caller's timestamp, so the time of arrival decides, in whole seconds as in Moodle.
-            now = self.campus.clock.now()
-            stored = self.cell(item, user_id)
-            if refuse_same_second and stored and int(stored.timestamp.timestamp()) >= int(now.timestamp()):
-                text = f"Refusing score with an earlier timestamp for item {item.number} and user {user_id}"
-                raise errors.LmsRefusal(HTTPStatus.CONFLICT, text, item.scores_url)
-            cell = Cell(
-                line_item=item,
-                user_id=user_id,
-                score=_value(score, item),
-                comment=score.get("comment"),
-                timestamp=now,
-                activity_progress=score["activityProgress"],
-                grading_progress=score["gradingProgress"],
-                extra={name: value for name, value in score.items() if "://" in name},
-            )
-            self._columns[item.number][user_id] = cell
-            return cell
-
-
-def _value(score: Mapping[str, Any], item: LineItem) -> Decimal | None:
-    given: Decimal | None = score.get("scoreGiven")
-    # Moodle holds a grade only when the grading is finished; anything else leaves the cell without one.
-    if given is None or score["gradingProgress"] != "FullyGraded":
-        return None
-    return _rescale(given, score["scoreMaximum"], item)
-
-
-def _rescale(value: Decimal, maximum: Decimal, item: LineItem) -> Decimal:
-    try:
-        return (value * item.score_maximum / maximum).quantize(_PLACES)
-    except ArithmeticError:
-        text = "Incorrect score received: it does not fit the gradebook"
-        raise errors.LmsRefusal(HTTPStatus.BAD_REQUEST, text, item.scores_url) from None

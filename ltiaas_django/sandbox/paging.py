@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
-from urllib.parse import urlencode
 
 from . import errors
 
@@ -22,11 +21,9 @@ class Position:
     start: int = 0
     filters: tuple[tuple[str, str], ...] = ()
 
-    @property
-    def page_url(self) -> str:
-        """The LMS's URL of this page. Its filters are percent-encoded within, so encoding mistakes show."""
-        query = urlencode([*self.filters, ("limit", self.limit), ("from", self.start)])
-        return f"{self.url}{'&' if '?' in self.url else '?'}{query}"
+    def moved(self, start: int) -> Position:
+        """The page of the same list that begins elsewhere."""
+        return replace(self, start=start)
 
 
 @dataclass
@@ -47,10 +44,15 @@ class Pages:
             )
         return position
 
-    def hand_out(self, position: Position) -> str:
-        """The URL of a page, from now on good."""
+    def knows(self, page_url: str) -> bool:
+        """Whether this URL was handed out."""
+        return page_url in self._positions
+
+    def hand_out(self, page_url: str, position: Position) -> str:
+        """The URL, from now on good."""
         with self._lock:
-            return self._positions.setdefault(position.page_url, position).page_url
+            self._positions.setdefault(page_url, position)
+        return page_url
 
 
 @dataclass(frozen=True)
@@ -58,17 +60,25 @@ class Page(Generic[T]):
     """One page: what is on it and the links to others, by name."""
 
     entries: Sequence[T]
-    links: Mapping[str, str]
+    links: dict[str, str]
 
 
-def cut(everything: Sequence[T], at: Position, pages: Pages) -> Page[T]:
-    """The page of the list at a position; a list that fits on one page has no links."""
-    starts = {
-        "next": at.start + at.limit if at.start + at.limit < len(everything) else None,
+def cut(everything: Sequence[T], at: Position, hand_out: Callable[[int], str], *, goes_on: bool = False) -> Page[T]:
+    """The page of the list at a position; `hand_out` makes the URL of the page that begins at a number.
+
+    A list that fits on one page has no links. With `goes_on` there is always one more page.
+    """
+    starts: dict[str, int | None] = {
+        "next": at.start + at.limit if goes_on or at.start + at.limit < len(everything) else None,
         "prev": max(at.start - at.limit, 0) if at.start > 0 else None,
     }
     if any(start is not None for start in starts.values()):
         last = (len(everything) - 1) // at.limit * at.limit if everything else 0
         starts |= {"first": 0, "last": last}
-    links = {name: pages.hand_out(replace(at, start=start)) for name, start in starts.items() if start is not None}
+    links = {name: hand_out(start) for name, start in starts.items() if start is not None}
     return Page(everything[at.start : at.start + at.limit], links)
+
+
+def filters_of(query: Mapping[str, str], names: set[str]) -> tuple[tuple[str, str], ...]:
+    """What narrows a list, of a query's parameters."""
+    return tuple((name, value) for name, value in query.items() if name in names)

@@ -1,6 +1,6 @@
-"""The account's platforms at LTIAAS. The first is the sandbox's own school; others are registered beside it.
+"""The account's platforms at LTIAAS: the sandbox's schools, and others that were registered beside them.
 
-Only the first one launches: the others are entries that a tool can list, change, switch and delete.
+Only the schools launch: the others are entries that a tool can list, change, switch and delete.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from . import errors, idtoken
+from . import errors
 from .campus import Campus
+from .school import School
 
 _PUBLIC_KEY = "-----BEGIN PUBLIC KEY-----\nsimulated: the sandbox signs nothing\n-----END PUBLIC KEY-----"
 
@@ -22,8 +23,9 @@ class Platform:
 
     id: str
     body: Mapping[str, Any] | None
-    """What was said of it; None for the sandbox's own, whose addresses are known only once it is served."""
+    """What was said of it; None for a school's, whose addresses are known only once the sandbox is served."""
     is_active: bool
+    school: School | None = None
 
 
 class Platforms:
@@ -31,8 +33,13 @@ class Platforms:
 
     def __init__(self, campus: Campus) -> None:
         self._campus = campus
-        own = Platform(idtoken.PLATFORM_ID, None, is_active=True)
-        self._by_id: dict[str, Platform] = {own.id: own}
+        self._by_id: dict[str, Platform] = {}
+
+    def follow(self, school: School) -> None:
+        """Register a school, in the place of what it was registered as before."""
+        for known in [one for one in self._by_id.values() if one.school is school]:
+            del self._by_id[known.id]
+        self._by_id[school.platform_id] = Platform(school.platform_id, None, is_active=True, school=school)
 
     def all(self) -> list[dict[str, Any]]:
         """Every platform as LTIAAS shows it."""
@@ -75,11 +82,15 @@ class Platforms:
         return self._by_id[platform_id]
 
     def _shown(self, platform: Platform) -> dict[str, Any]:
-        body = described(self._campus.origin) if platform.body is None else platform.body
+        body = platform.body
+        if body is None:
+            school = platform.school
+            client_id, name = (school.client_id, school.name) if school is not None else ("", "")
+            body = described(self._campus.origin, client_id, name)
         return {"id": platform.id, **body, "publicKey": _PUBLIC_KEY, "active": platform.is_active}
 
 
-def described(origin: str, client_id: str = idtoken.CLIENT_ID, name: str = idtoken.PLATFORM_NAME) -> dict[str, Any]:
+def described(origin: str, client_id: str, name: str) -> dict[str, Any]:
     """What this LMS says of itself when it is registered."""
     return {
         "url": origin,

@@ -11,7 +11,7 @@ import logging
 import socket
 import socketserver
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import Any, Self
 
@@ -21,6 +21,7 @@ from django.http import HttpResponse
 from django.urls import Resolver404, resolve, set_urlconf
 
 from . import web
+from .certificates import Certificate
 from .credentials import redact
 from .simulator import Sandbox
 
@@ -39,6 +40,7 @@ class SandboxApplication:
         # Django's own handler would send the host project's signals, load its middleware and log to its loggers.
         environ[web.SANDBOX] = self.sandbox
         request = WSGIRequest(environ)
+        request.path_info = f"/{request.path_info.lstrip('/')}"  # LTIAAS's own Python client writes two
         set_urlconf(_URLCONF)
         try:
             response = _respond(request)
@@ -48,7 +50,23 @@ class SandboxApplication:
         response.headers.setdefault("Content-Length", str(len(response.content)))
         response.headers.setdefault("Cache-Control", "no-store")
         start_response(f"{response.status_code} {response.reason_phrase}", list(response.items()))
+        if isinstance(response, web.CutResponse):
+            return _Half(response.content, environ)
         return [response.content]
+
+
+class _Half:
+    """The first half of a body; then the connection is cut."""
+
+    def __init__(self, body: bytes, environ: dict[str, Any]) -> None:
+        self._body = body
+        self._environ = environ
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self._body[: len(self._body) // 2]
+
+    def close(self) -> None:
+        web.drop(self._environ)
 
 
 def _respond(request: WSGIRequest) -> HttpResponse:
@@ -70,7 +88,7 @@ class _Handler(basehttp.WSGIRequestHandler):
 
     def get_environ(self) -> dict[str, Any]:
         environ: dict[str, Any] = super().get_environ()
-        environ["REQUEST_URI"] = self.path
+        environ["REQUEST_URI"] = self.requestline.split()[1]  # `path` has lost slashes at its beginning
         environ[web.DROP] = self._drop
         if "HTTP_TRANSFER_ENCODING" in environ:
             # A body is read as far as Content-Length says; the rest would be taken for the next request.
@@ -123,10 +141,19 @@ class _Server(basehttp.ThreadedWSGIServer):
 class SandboxServer:
     """Serves a sandbox in a thread, as a context manager or by `start` and `stop`."""
 
-    def __init__(self, sandbox: Sandbox, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        certificate: Certificate | None = None,
+    ) -> None:
         self.sandbox = sandbox
         self.host = host
         self.port = port
+        self.certificate = certificate
+        """For HTTPS."""
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
 
@@ -134,12 +161,18 @@ class SandboxServer:
     def url(self) -> str:
         """The origin, without a slash at its end; LTIAAS's base URL for the tool."""
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104 (compared, not bound)
-        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+        scheme = "http" if self.certificate is None else "https"
+        return f"{scheme}://[{host}]:{self.port}" if ":" in host else f"{scheme}://{host}:{self.port}"
 
     def start(self) -> Self:
         """Listen and serve; port 0 becomes a free one. Raises OSError if the port is taken."""
         self._server = _Server((self.host, self.port), _Handler, ipv6=":" in self.host)
         self._server.set_app(SandboxApplication(self.sandbox))
+        if self.certificate is not None:
+            # The handshake belongs into the connection's own thread: a caller that is slow with it holds up nobody.
+            self._server.socket = self.certificate.context().wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         self.port = self._server.server_port
         self.sandbox.origin = self.url
         self._thread = threading.Thread(
@@ -150,6 +183,7 @@ class SandboxServer:
 
     def stop(self) -> None:
         """Stop serving and close all connections."""
+        self.sandbox.faults.release()
         if self._server is not None and self._thread is not None:
             self._server.shutdown()
             self._server.server_close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, TypeVar
@@ -12,10 +12,12 @@ from django.http import HttpResponse
 from ltiaas_django.vocabulary import Role
 
 from . import errors, idtoken, paging, validation
-from .courses import Course, Enrolment
+from .courses import MENTOR, Course
 from .credentials import Launch
 from .gradebook import Cell, LineItem
-from .simulator import Sandbox
+from .profiles import Profile
+from .profiles.profile import LINE_ITEM_FIELDS
+from .simulator import Sandbox, profile_of
 from .web import json_response
 
 T = TypeVar("T")
@@ -38,6 +40,11 @@ class Call:
             raise errors.Unauthorized("This needs a launch's credential.")
         return self.sandbox.course(self.launch.course_id)
 
+    @property
+    def profile(self) -> Profile:
+        """The behaviour of the course's LMS."""
+        return profile_of(self.course)
+
 
 # -- launch ------------------------------------------------------------------------------------------------------------
 
@@ -48,8 +55,8 @@ def get_id_token(call: Call) -> HttpResponse:
     if launch is None:
         raise errors.Unauthorized("Only an ltik opens an id token.")
     if raw:
-        return json_response(idtoken.raw_claims(launch, course, sandbox.tool_url, anonymous=sandbox.anonymous))
-    token = idtoken.id_token(launch, course, sandbox.tool_url, anonymous=sandbox.anonymous)
+        return json_response(idtoken.raw_claims(launch, course, call.profile, sandbox.tool_url))
+    token = idtoken.id_token(launch, course, call.profile, sandbox.tool_url)
     if launch.mutate is not None:
         changed = launch.mutate(token)
         token = token if changed is None else changed
@@ -60,81 +67,60 @@ def get_id_token(call: Call) -> HttpResponse:
 
 
 def list_members(call: Call) -> HttpResponse:
-    course = call.course
-    url = f"{course.campus.origin}/mod/lti/services.php/CourseSection/{course.number}/bindings/1/memberships"
-    at = _position(call, url, {"role", "resourceLinkId"})
-    filters = dict(at.filters)
-    if filters.get("resourceLinkId", next(iter(course.activities), "")) not in {*course.activities, ""}:
-        raise errors.LmsRefusal(HTTPStatus.NOT_FOUND, "Requested ResourceLink was not found", url)
-    page = paging.cut(_members(course, filters.get("role")), at, call.sandbox.pages)
-    body: dict[str, Any] = {
-        "id": url,
-        "context": {"id": course.id, "label": course.label, "title": course.title},
-        "members": [_member(one, anonymous=call.sandbox.anonymous) for one in page.entries],
-    }
-    if "next" in page.links:  # of the four links a roster has only this one
-        body["next"] = page.links["next"]
-    return json_response(body)
+    course, profile = call.course, call.profile
+    url = f"{course.school.campus.origin}{profile.roster_path(course.number)}"
+    at = _position(call, "members", url, {"role", "resourceLinkId"})
+    profile.check_roster_query(course, dict(at.filters), url)
+    everybody = profile.members(course, _role(dict(at.filters).get("role")))
+    page = _cut(call, "members", everybody, at)
+    if not page.entries and profile.name == "sakai":  # LTI13Servlet.java: no members, no JSON
+        return HttpResponse(b"", content_type="application/json")
+    context = {"id": course.lti_id, "label": course.label, "title": course.title}
+    return json_response({"id": url, "context": context, "members": page.entries, **page.links})
 
 
-def _members(course: Course, role: str | None) -> list[Enrolment]:
-    if role is None:
-        return course.active()
-    wanted = Role.parse(role)  # a short name and a full URI ask for the same
-    return course.active(wanted) if wanted is not None else []
-
-
-def _member(enrolment: Enrolment, *, anonymous: bool) -> dict[str, Any]:
-    return {
-        "userId": enrolment.person.id,
-        "roles": [str(enrolment.role)],
-        "status": str(enrolment.status),
-        **idtoken.personal(enrolment.person, anonymous=anonymous),
-    }
+def _role(text: str | None) -> str | None:
+    """The role that a filter means, by short name or URI; nobody has the blank one, which stands for all others."""
+    if text is None:
+        return None
+    role = Role.parse(text)
+    return str(role) if role is not None else MENTOR if text.endswith(MENTOR) else ""
 
 
 # -- line items --------------------------------------------------------------------------------------------------------
 
-_LINE_ITEM_FIELDS = {
-    "resourceLinkId": "resource_link_id",
-    "resourceId": "resource_id",
-    "tag": "tag",
-    "startDateTime": "start_date_time",
-    "endDateTime": "end_date_time",
-    "gradesReleased": "grades_released",
-}
-
 
 def list_line_items(call: Call) -> HttpResponse:
-    course = call.course
-    url = f"{course.campus.origin}/mod/lti/services.php/{course.number}/lineitems?type_id=1"
-    at = _position(call, url, {"resourceLinkId", "resourceId", "tag"})
-    items = [
-        item
-        for item in course.gradebook.line_items.values()
-        if all(getattr(item, _LINE_ITEM_FIELDS[name]) == value for name, value in at.filters)
-    ]
-    return _page_response(call, "lineItems", items, at, _line_item_json)
+    course, profile = call.course, call.profile
+    url = f"{course.school.campus.origin}{profile.line_items_path(course.number)}"
+    at = _position(call, "lineItems", url, {"resourceLinkId", "resourceId", "tag"})
+    listed = [profile.line_item(item, course) for item in course.gradebook.line_items.values()]
+    items = [item for item in listed if all(item.get(name) == value for name, value in at.filters)]
+    page = _cut(call, "lineItems", items, at)
+    return json_response({"lineItems": page.entries, **page.links})
 
 
 def create_line_item(call: Call) -> HttpResponse:
     validation.read_query(call.query, ())
     label, maximum, fields = _line_item_body(call)
     item = call.course.gradebook.add_line_item(label, maximum, **fields)
-    return json_response(_line_item_json(item), HTTPStatus.CREATED)
+    return json_response(call.profile.line_item(item, call.course), HTTPStatus.CREATED)
 
 
 def get_line_item(call: Call) -> HttpResponse:
     validation.read_query(call.query, ())
-    return json_response(_line_item_json(_line_item(call)))
+    return json_response(call.profile.line_item(_line_item(call), call.course))
 
 
 def replace_line_item(call: Call) -> HttpResponse:
     validation.read_query(call.query, ())
-    item = _line_item(call)
+    old = _line_item(call)
     label, maximum, fields = _line_item_body(call)
-    item = call.course.gradebook.replace_line_item(item.number, label, maximum, **fields)
-    return json_response(_line_item_json(item))
+    gradebook, now = call.course.gradebook, call.sandbox.clock.now()
+    item = gradebook.replace_line_item(old.number, label, maximum, **fields)
+    for cell in gradebook.column(item) if item.score_maximum != old.score_maximum else ():
+        call.profile.rescale(cell, old.score_maximum, now)
+    return json_response(call.profile.line_item(item, call.course))
 
 
 def delete_line_item(call: Call) -> HttpResponse:
@@ -144,91 +130,90 @@ def delete_line_item(call: Call) -> HttpResponse:
 
 
 def _line_item(call: Call) -> LineItem:
-    """The line item in the path; raises LmsRefusal if there is none, or it belongs to another context."""
-    for course in call.sandbox.courses.values():
-        for item in course.gradebook.line_items.values():
-            if item.id == call.item:
-                if course is not call.course:
-                    raise errors.LmsRefusal(HTTPStatus.FORBIDDEN, "Not allowed in context", item.id)
-                return item
+    """The line item in the path; raises LmsRefusal if there is none, it is another context's, or the course is over."""
+    origin, course = call.sandbox.origin, call.course
     # The URL is told only if it is one of the LMS: anything else was never asked there.
-    url = call.item if call.item.startswith(f"{call.sandbox.origin}/") else call.course.campus.origin
-    raise errors.LmsRefusal(HTTPStatus.NOT_FOUND, "Not Found: the grade item doesn't exist.", url)
+    url = call.item if call.item.startswith(f"{origin}/") else origin
+    call.profile.check_course(course, url)
+    item: LineItem | None = course.school.line_items.get(call.item.removeprefix(origin)) if url != origin else None
+    if item is None:
+        raise call.profile.missing_line_item(call.item, url)
+    if item.number not in course.gradebook.line_items:
+        raise call.profile.foreign_line_item(item)
+    return item
 
 
 def _line_item_body(call: Call) -> tuple[str, Any, dict[str, Any]]:
+    course, profile = call.course, call.profile
     body = validation.read_object(call.read_body(), validation.LINE_ITEM)
-    link = body.get("resourceLinkId")
-    if link is not None and link not in call.course.activities:
-        raise errors.LmsRefusal(
-            HTTPStatus.NOT_FOUND, "Not Found: the resource link doesn't exist in this course.", call.sandbox.origin
-        )
-    fields = {python: body[name] for name, python in _LINE_ITEM_FIELDS.items() if name in body}
+    url = f"{course.school.campus.origin}{profile.line_items_path(course.number)}"
+    profile.check_course(course, url)
+    profile.check_new_line_item(body, url)
+    fields = {python: body[name] for name, python in LINE_ITEM_FIELDS.items() if name in body}
+    if (link := body.get("resourceLinkId")) is not None:
+        activity = course.find_activity(link)
+        if activity is None:
+            said = "Not Found: the resource link doesn't exist in this course."
+            raise errors.LmsRefusal(HTTPStatus.NOT_FOUND, said, call.sandbox.origin)
+        fields["resource_link_id"] = activity.id
     return body["label"], body["scoreMaximum"], fields
-
-
-def _line_item_json(item: LineItem) -> dict[str, Any]:
-    optional = {name: getattr(item, python) for name, python in _LINE_ITEM_FIELDS.items()}
-    return {
-        "id": item.id,
-        "label": item.label,
-        "scoreMaximum": item.score_maximum,
-        **{name: value for name, value in optional.items() if value is not None},
-    }
 
 
 # -- scores ------------------------------------------------------------------------------------------------------------
 
 
 def list_scores(call: Call) -> HttpResponse:
-    item = _line_item(call)
-    at = _position(call, item.id.replace("?", "/results?"), {"userId"})
+    item, course, profile = _line_item(call), call.course, call.profile
+    at = _position(call, "scores", item.url("/results"), {"userId"})
     wanted = dict(at.filters).get("userId")
     if wanted is None:
-        cells: Sequence[Cell] = call.course.gradebook.column(item)
+        cells: Sequence[Cell] = course.gradebook.column(item)
     else:
-        cell = call.course.gradebook.cell(item, wanted)
+        person = course.school.find_person(wanted)
+        cell = course.gradebook.cell(item, person.id) if person is not None else None
         cells = [cell] if cell else []
-    return _page_response(call, "scores", cells, at, _result_json)
+    page = _cut(call, "scores", cells, at)
+    people = course.school.people
+    results = [profile.result(cell, people[cell.user_id], is_alone=wanted is not None) for cell in page.entries]
+    return json_response({"scores": results, **page.links})
 
 
 def post_score(call: Call) -> HttpResponse:
     validation.read_query(call.query, ())
-    course, item = call.course, _line_item(call)
+    item = _line_item(call)
     score = validation.read_score(call.read_body())
-    course.gradebook.post(item, score, course.gradable(), refuse_same_second=call.sandbox.refuse_same_second)
-    return HttpResponse(status=HTTPStatus.NO_CONTENT)
-
-
-def _result_json(cell: Cell) -> dict[str, Any]:
-    result: dict[str, Any] = {
-        "id": f"{cell.line_item_id.replace('?', f'/{cell.user_id}/result?')}",
-        "userId": cell.user_id,
-        "scoreOf": cell.line_item_id,
-        "timestamp": cell.timestamp.isoformat(),
-    }
-    if cell.score is not None:
-        result |= {"resultScore": cell.score, "resultMaximum": cell.maximum}
-    if cell.comment is not None:
-        result["comment"] = cell.comment
-    return result
+    call.profile.post(call.course, item, score)
+    return HttpResponse(status=call.profile.success)
 
 
 # -- pages -------------------------------------------------------------------------------------------------------------
 
 
-def _position(call: Call, url: str, filters: set[str]) -> paging.Position:
-    known = {*filters, "limit", "url"}
-    query = validation.read_query(call.query, known)
+def _position(call: Call, kind: str, url: str, filters: set[str]) -> paging.Position:
+    """Where the page that is asked for begins; `kind` is the list's name in the answer."""
+    profile = call.profile
+    query = validation.read_query(call.query, {*filters, "limit", "url"})
     if "url" in query:
-        return call.sandbox.pages.find(query["url"], url)
-    limit = validation.read_limit(query, call.sandbox.page_size)
-    chosen = tuple((name, value) for name, value in query.items() if name in filters)
-    return paging.Position(url, limit, 0, chosen)
+        at = call.sandbox.pages.find(query["url"], url)
+    else:
+        largest = profile.largest_page(kind) or _EVERYTHING
+        limit = validation.read_limit(query, largest)
+        limit = limit if profile.honours_limit(kind) else largest
+        at = paging.Position(url, limit, 0, paging.filters_of(query, filters))
+    if profile.is_broken(kind, at):
+        raise errors.LmsRefusal(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal Server Error", url)
+    return at
 
 
-def _page_response(
-    call: Call, name: str, everything: Sequence[T], at: paging.Position, render: Callable[[T], Mapping[str, Any]]
-) -> HttpResponse:
-    page = paging.cut(everything, at, call.sandbox.pages)
-    return json_response({name: [render(entry) for entry in page.entries], **page.links})
+_EVERYTHING = 10**9
+
+
+def _cut(call: Call, kind: str, everything: Sequence[T], at: paging.Position) -> paging.Page[T]:
+    profile = call.profile
+
+    def hand_out(start: int) -> str:
+        position = profile.next_position(at, start)
+        return call.sandbox.pages.hand_out(profile.page_url(position), position)
+
+    page = paging.cut(everything, at, hand_out, goes_on=profile.goes_on(kind))
+    return paging.Page(page.entries, profile.links(kind, page.links, at))

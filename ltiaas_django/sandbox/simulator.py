@@ -1,22 +1,27 @@
-"""The simulated school: its courses, the launches it made, and the knobs that tests turn."""
+"""The sandbox as a whole: its schools and their courses, the launches they made, and the knobs that tests turn."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlencode, urljoin, urlsplit, urlunsplit
 
 from ltiaas_django.vocabulary import LaunchType
 
-from . import content, errors, idtoken, seed
-from .campus import Campus, Clock, clean_id
-from .courses import Course
+from . import content, errors, profiles, scenarios
+from .campus import Campus
+from .cleaning import clean_id
+from .clock import Clock
+from .courses import Course, Courses
 from .credentials import Launch, Launches, Mutate
+from .faults import Fault, Faults, Kind
 from .gradebook import Cell
 from .paging import Pages
 from .platforms import Platforms
+from .profiles import Profile
 from .registrations import Registration, Registrations
-from .traffic import Fault, RequestRecord, Traffic
+from .school import School
+from .traffic import RequestRecord, Traffic
 
 DEFAULT_API_KEY = "sandbox-api-key"
 DEFAULT_TOOL_URL = "http://127.0.0.1:8000/lti/launch/"
@@ -34,45 +39,44 @@ class Sandbox:
 
     api_key: str
     tool_url: str
-    page_size: int
-    """The LMS never answers with more than this on one page; a smaller `limit` is honoured."""
-    anonymous: bool
-    """Whether the LMS keeps names and e-mail addresses to itself."""
-    refuse_same_second: bool
-    """Whether a second score for the same cell in the same second is refused with 409, as Moodle does."""
+    scenario: str
+    """What is there at the start, and after `reset`: one of `scenarios.SCENARIOS`."""
 
     def __init__(
         self,
         *,
         api_key: str = DEFAULT_API_KEY,
         tool_url: str = DEFAULT_TOOL_URL,
-        page_size: int = 3,
-        anonymous: bool = False,
-        refuse_same_second: bool = True,
+        profile: str = Profile.name,
+        scenario: str = scenarios.SMALL,
     ) -> None:
         self.api_key = api_key
         self.tool_url = tool_url
-        self.page_size = page_size
-        self.anonymous = anonymous
-        self.refuse_same_second = refuse_same_second
+        self.scenario = scenarios.known(scenario)
+        self._profile = profile
         self.clock = Clock()
         self.traffic = Traffic()
+        self.faults = Faults()
         self.campus = Campus(self.clock, "http://127.0.0.1:9800")
         self.lock = self.campus.lock
         self.reset()
 
     def reset(self) -> None:
-        """Back to the seeded courses; launches, requests, faults and the clock's offset are forgotten."""
+        """Back to the start; launches, requests, faults and the clock's offset are forgotten."""
         with self.lock:
             self.clock.reset()
             self.traffic.clear()
+            self.faults.clear()
             self.campus = Campus(self.clock, self.campus.origin, self.lock)
-            self.courses: dict[str, Course] = seed.courses(self.campus)
+            self.schools: dict[str, School] = {}
+            self.courses = Courses()
             self.launches = Launches(self.clock)
             self.answers: dict[str, content.Answer] = {}
             self.pages = Pages()
             self.platforms = Platforms(self.campus)
             self.registrations = Registrations(self.campus, self.platforms)
+            school = self.add_school("school", "Sandbox School", profile=self._profile)
+            scenarios.SCENARIOS[self.scenario](school, self.courses)
 
     @property
     def origin(self) -> str:
@@ -83,7 +87,49 @@ class Sandbox:
     def origin(self, origin: str) -> None:
         self.campus.origin = origin
 
-    # -- the LMS ---------------------------------------------------------------------------------------------------
+    # -- schools -------------------------------------------------------------------------------------------------------
+
+    @property
+    def school(self) -> School:
+        """The first school."""
+        return next(iter(self.schools.values()))
+
+    @property
+    def profile(self) -> Profile:
+        """How the first school's LMS behaves; what is set on it (`page_size`, ...) is so from now on."""
+        return profile_of(self.school)
+
+    def find_school(self, school_id: str) -> School:
+        """The school; raises NotFound."""
+        try:
+            return self.schools[school_id]
+        except KeyError:
+            raise errors.NotFound(f"There is no school “{school_id}”.") from None
+
+    def add_school(self, school_id: str, name: str, profile: str = Profile.name) -> School:
+        """One more institution, with an LMS of its own: to the tool, another platform."""
+        with self.lock:
+            if school_id in self.schools:
+                raise errors.BadRequest(f"There is a school “{school_id}” already.")
+            school = School(self.campus, school_id, name, profiles.make(profile))
+            self.schools[school.id] = school
+            self.platforms.follow(school)
+            return school
+
+    def set_profile(self, profile: str, school: str | None = None) -> Profile:
+        """Give a school (the first, if none is named) another LMS; raises BadRequest, NotFound.
+
+        To the tool it is another platform from now on: every id is a new one, and what was launched before is over.
+        """
+        with self.lock:
+            place = self.school if school is None else self.find_school(school)
+            made = profiles.make(profile)
+            place.become(made)
+            self.launches.end({course.id for course in self.courses.made() if course.school is place})
+            self.platforms.follow(place)
+            return made
+
+    # -- courses -------------------------------------------------------------------------------------------------------
 
     def course(self, course_id: str) -> Course:
         """The course; raises NotFound."""
@@ -92,13 +138,12 @@ class Sandbox:
         except KeyError:
             raise errors.NotFound(f"There is no course “{course_id}”.") from None
 
-    def add_course(self, course_id: str, title: str, label: str = "") -> Course:
-        """A new course without people or activities."""
+    def add_course(self, course_id: str, title: str, label: str = "", school: str | None = None) -> Course:
+        """A new course without people or activities, of a school (the first, if none is named)."""
         with self.lock:
-            if course_id in self.courses:
-                raise errors.BadRequest(f"There is a course “{course_id}” already.")
-            course = Course(clean_id(course_id), label or course_id, title, self.campus)
-            self.courses[course.id] = course
+            place = self.school if school is None else self.find_school(school)
+            course = Course(clean_id(course_id), label or course_id, title, place)
+            self.courses.add(course)
             return course
 
     def gradebook(self, course_id: str) -> list[Cell]:
@@ -131,8 +176,8 @@ class Sandbox:
         if target not in TARGETS:
             raise errors.BadRequest("`target` is iframe or window.")
         with self.lock:
-            self.platforms.check_launch(idtoken.PLATFORM_ID)
             place = self.course(course)
+            self.platforms.check_launch(place.school.platform_id)
             if not place.enrolment(person).is_active:
                 raise errors.BadRequest(f"The person “{person}” has left this course.")
             if activity is not None:
@@ -146,6 +191,7 @@ class Sandbox:
                 launch.deep_linking = content.read_settings(deep_linking)
             if launch_type == LaunchType.SUBMISSION_REVIEW:
                 launch.for_user = person if for_user is None else place.enrolment(for_user).person.id
+            place.enrolment(person).person.has_launched = True
             self.launches.add(launch)
             return launch.ltik
 
@@ -183,39 +229,54 @@ class Sandbox:
         """Move the sandbox's clock."""
         self.clock.advance(seconds)
 
+    def fault(self, kind: str, **options: Any) -> Fault:
+        """Let requests go wrong; returns what waits for them now. Raises BadRequest.
+
+        `kind` is one of `faults.Kind`. `route` (one of `faults.Route`), `method`, `course`, `person` and `path_prefix`
+        say which requests it is for (all, by default); `times` how many of them, None for all to come. `status`,
+        `body` (text, or anything else as JSON), `content_type` and `headers` are the answer of a "status"; `delay` is
+        in seconds; with `after_storing` the request takes effect nevertheless.
+        """
+        fault = Fault(_kind(kind), **options)
+        self.faults.add(fault)
+        return fault
+
     def fail_next(
         self,
         path_prefix: str,
         *,
         status: int | None = None,
-        body: Any = None,
-        content_type: str | None = None,
-        headers: Mapping[str, str] | None = None,
-        times: int = 1,
-        method: str | None = None,
         after_storing: bool = False,
         drop: bool = False,
         delay: float = 0.0,
+        method: str | None = None,
+        **options: Any,
     ) -> None:
-        """Let the next `times` API requests go wrong whose raw target (path and query) begins with `path_prefix`.
+        """Let the next requests go wrong whose raw target (path and query) begins with `path_prefix`.
 
-        With a `method`, only requests of that method count.
-        `status` and `body` (text, or anything else as JSON) take the place of the answer; `drop` closes the
-        connection without one; `delay` waits that many seconds first, and alone changes nothing else. With
-        `after_storing` the request takes effect nevertheless: the caller cannot know.
+        The short way to the commonest faults: a `status`, a `drop` of the connection, or a mere `delay`.
         """
+        if drop or (status is None and not delay):
+            kind = Kind.DROP_BEFORE if drop else Kind.STATUS
+        else:
+            kind = Kind.DELAY if status is None else Kind.STATUS
         verb = method.upper() if method else None
-        fault = Fault(path_prefix, status, body, content_type, headers or {}, times, verb, after_storing, drop, delay)
-        self.traffic.plan(fault)
+        options |= {"path_prefix": path_prefix, "status": status, "after_storing": after_storing, "delay": delay}
+        self.fault(kind, method=verb, **options)
 
     def clear_faults(self) -> None:
-        """Forget what `fail_next` has planned and has not come to pass."""
-        self.traffic.clear_faults()
+        """Forget what was planned and has not come to pass."""
+        self.faults.clear()
 
     @property
     def requests(self) -> list[RequestRecord]:
         """Every API request so far, oldest first."""
         return self.traffic.records()
+
+    @property
+    def warnings(self) -> list[str]:
+        """Habits of the caller's that LTIAAS tolerates and that better were none: each with its request."""
+        return [f"{one.method} {one.path}: {text}" for one in self.requests for text in one.warnings]
 
     def secrets(self) -> set[str]:
         """Every ltik and service key handed out so far."""
@@ -227,3 +288,16 @@ def _launch_type(text: str) -> LaunchType:
     if launch_type not in _LAUNCH_TYPES.values():
         raise errors.BadRequest("`type` is resource, deep_linking, submission_review or legacy.")
     return LaunchType(launch_type)
+
+
+def profile_of(place: Course | School) -> Profile:
+    """How the LMS of a course or school behaves."""
+    school = place.school if isinstance(place, Course) else place
+    return cast(Profile, school.profile)  # a school needs only the names that its profile gives
+
+
+def _kind(text: str) -> Kind:
+    try:
+        return Kind(text)
+    except ValueError:
+        raise errors.BadRequest(f"A fault is one of {', '.join(Kind)}.") from None

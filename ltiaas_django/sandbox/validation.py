@@ -71,6 +71,11 @@ def integer(value: Any) -> int:
     return int(amount)
 
 
+def integer_or_null(value: Any) -> int | None:
+    """A whole number, or null."""
+    return None if value is None else integer(value)
+
+
 def positive_integer(value: Any) -> int:
     """A whole number of at least 1."""
     amount = integer(value)
@@ -199,6 +204,7 @@ LINE_ITEM = {
     "startDateTime": Field(date_time),
     "endDateTime": Field(date_time),
     "gradesReleased": Field(boolean),
+    "id": Field(text),  # not the caller's to choose; what is said of it is the LMS's business
 }
 SCORE = {
     "userId": Field(non_empty, required=True),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 SANDBOX = "ltiaas_sandbox.sandbox"
 DROP = "ltiaas_sandbox.drop"
 """Keys of the WSGI environment: the sandbox that is served, and how to close the connection without an answer."""
+_GUNICORN_SOCKET = "gunicorn.socket"
 
 
 def sandbox_of(request: HttpRequest) -> Sandbox:
@@ -25,9 +29,18 @@ def sandbox_of(request: HttpRequest) -> Sandbox:
     return cast("Sandbox", request.META[SANDBOX])
 
 
+def drop(environ: Mapping[str, Any]) -> None:
+    """Close the connection; what is written afterwards goes nowhere."""
+    if DROP in environ:
+        environ[DROP]()
+    elif _GUNICORN_SOCKET in environ:
+        with contextlib.suppress(OSError):
+            environ[_GUNICORN_SOCKET].shutdown(socket.SHUT_RDWR)
+
+
 def raw_target(request: HttpRequest) -> str:
     """The path and query as they came."""
-    return str(request.META["REQUEST_URI"])
+    return str(request.META.get("REQUEST_URI") or request.META["RAW_URI"])  # the latter is gunicorn's
 
 
 def raw_path(request: HttpRequest) -> str:
@@ -62,7 +75,14 @@ def json_response(payload: Any, status: int = 200) -> HttpResponse:
 
 def error_response(error: errors.SandboxError) -> HttpResponse:
     """The error in LTIAAS's form."""
-    return json_response(error.body(), error.status)
+    response = json_response(error.body(), error.status)
+    for name, value in error.headers.items():
+        response.headers[name] = value
+    return response
+
+
+class CutResponse(HttpResponse):
+    """An answer of which half arrives, though its length promises the whole."""
 
 
 def _number(value: object) -> int | float:

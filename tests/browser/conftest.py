@@ -83,7 +83,8 @@ def tool(transactional_db: None) -> Iterator[Tool]:
 def school(tool: Tool, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
     """A sandbox that launches the tool under test."""
     monkeypatch.setattr(connecting, "_api_key_verdict", ("", 0.0, None))
-    sandbox = Sandbox(api_key=API_KEY, tool_url=f"{tool.url}/lti/launch/", refuse_same_second=False)
+    sandbox = Sandbox(api_key=API_KEY, tool_url=f"{tool.url}/lti/launch/")
+    sandbox.profile.refuse_same_second = False
     with SandboxServer(sandbox, host=LMS_HOST) as server:
         settings.LTIAAS = {"URL": server.url, "API_KEY": API_KEY}
         yield sandbox

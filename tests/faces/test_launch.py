@@ -107,7 +107,7 @@ def test_a_changed_name_is_taken_over_and_a_missing_one_erases_nothing(lms: Lms)
     lms.sandbox.courses["course-101"].rename_person("2001", "Zoë Neumann")
     lms.launch("2001")
     assert LtiUser.objects.get().name == "Zoë Neumann"
-    lms.sandbox.anonymous = True
+    lms.sandbox.profile.anonymous = True
     lms.launch("2001")
     person = LtiUser.objects.get()
     assert (person.name, person.email) == ("Zoë Neumann", "zoe.mueller@school.example")

@@ -27,7 +27,8 @@ def same_deployment(token: dict[str, Any]) -> None:
 
 def test_the_sandboxs_legacy_token_is_as_the_contract_says(lms: Lms) -> None:
     launch = lms.sandbox.launches.by_ltik(lms.sandbox.launch("course-101", "quiz-1", "2001", type="legacy"))
-    token = idtoken.id_token(launch, lms.sandbox.courses["course-101"], lms.sandbox.tool_url, anonymous=False)
+    course = lms.sandbox.courses["course-101"]
+    token = idtoken.id_token(launch, course, lms.sandbox.profile, lms.sandbox.tool_url)
     contract = yaml.safe_load(CONTRACT.read_text(encoding="utf-8"))
     schema = {"$ref": "#/components/schemas/IdToken", "components": contract["components"]}
     jsonschema.Draft202012Validator(schema).validate(token)

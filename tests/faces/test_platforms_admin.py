@@ -14,10 +14,11 @@ from django.urls import reverse
 
 from ltiaas_django.admin import account
 from ltiaas_django.models import Platform
-from ltiaas_django.sandbox import idtoken
+from ltiaas_django.sandbox import Sandbox
 from ltiaas_django.testing import factories
 from tests.lms import Lms
 
+OURS = Sandbox().school
 EVIL = "<script>alert(1)</script>"
 SCHOOL = {
     "issuer": "https://lms.school.example",
@@ -55,12 +56,12 @@ def operator(db: None) -> Client:
 @pytest.fixture
 def own(lms: Lms) -> Platform:
     """The row of the platform that LTIAAS has."""
-    platform: Platform = factories.PlatformFactory.create(ltiaas_id=idtoken.PLATFORM_ID, name="Ours", client_id="")
+    platform: Platform = factories.PlatformFactory.create(ltiaas_id=OURS.platform_id, name="Ours", client_id="")
     return platform
 
 
 def held(lms: Lms) -> dict[str, Any]:
-    return lms.sandbox.platforms.shown(idtoken.PLATFORM_ID)
+    return lms.sandbox.platforms.shown(OURS.platform_id)
 
 
 def test_a_sync_makes_fills_and_marks_rows_and_deletes_none(lms: Lms, operator: Client, own: Platform) -> None:
@@ -77,9 +78,9 @@ def test_a_sync_makes_fills_and_marks_rows_and_deletes_none(lms: Lms, operator: 
         "1 platform here is not known to LTIAAS any more, and cannot launch.",
     ]
     states = dict(Platform.objects.values_list("ltiaas_id", "active_at_ltiaas"))
-    assert states == {idtoken.PLATFORM_ID: True, new["id"]: False, "gone": False, None: None}
+    assert states == {OURS.platform_id: True, new["id"]: False, "gone": False, None: None}
     own.refresh_from_db()
-    assert (own.name, own.client_id) == (idtoken.PLATFORM_NAME, idtoken.CLIENT_ID)
+    assert (own.name, own.client_id) == (OURS.name, OURS.client_id)
     assert Platform.objects.filter(pk__in=[gone.pk, direct.pk]).count() == 2
     assert said(operator.post(url("sync")))[2] == "LTIAAS lists 2 platforms: 0 new here, 0 changed."
 
@@ -139,7 +140,7 @@ def test_what_ltiaas_holds_is_shown_and_changed_there(lms: Lms, operator: Client
     assert url("ltiaas", own.pk) in operator.get(url("change", own.pk)).content.decode()
     response = operator.get(url("ltiaas", own.pk))
     page = response.content.decode()
-    for text in (idtoken.CLIENT_ID, f"{lms.url}/mod/lti/certs.php", "BEGIN PUBLIC KEY", 'value="deactivate"'):
+    for text in (OURS.client_id, f"{lms.url}/mod/lti/certs.php", "BEGIN PUBLIC KEY", 'value="deactivate"'):
         assert text in page
     own.refresh_from_db()
     assert own.active_at_ltiaas is True
@@ -224,7 +225,7 @@ def test_trouble_with_ltiaas_is_a_message(
 def test_each_click_needs_its_permission_and_onlookers_see_no_way(lms: Lms, own: Platform) -> None:
     onlooker = sign_in("view")
     page = onlooker.get(url("ltiaas", own.pk)).content.decode().split('id="content"')[1]
-    assert idtoken.CLIENT_ID in page
+    assert OURS.client_id in page
     assert "<form" not in page.split("<footer")[0]
     assert "Delete" not in page
     lists = onlooker.get(url("changelist")).content.decode()

@@ -12,10 +12,11 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from ltiaas_django.models import Platform
-from ltiaas_django.sandbox import idtoken
+from ltiaas_django.sandbox import Sandbox
 from ltiaas_django.testing import factories
 from tests.lms import Lms
 
+OURS = Sandbox().school
 SCHOOL = [
     "--issuer", "https://lms.school.example", "--client-id", "c1", "--name", "Northern School",
     "--authentication-endpoint", "https://lms.school.example/auth",
@@ -41,19 +42,19 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Run:
 
 @pytest.fixture
 def own(lms: Lms) -> Platform:
-    platform: Platform = factories.PlatformFactory.create(ltiaas_id=idtoken.PLATFORM_ID, name="Ours")
+    platform: Platform = factories.PlatformFactory.create(ltiaas_id=OURS.platform_id, name="Ours")
     return platform
 
 
 def held(lms: Lms) -> dict[str, Any]:
-    return lms.sandbox.platforms.shown(idtoken.PLATFORM_ID)
+    return lms.sandbox.platforms.shown(OURS.platform_id)
 
 
 def test_the_list_joins_what_is_here_and_at_ltiaas(lms: Lms, run: Run, own: Platform) -> None:
     gone = factories.PlatformFactory.create(ltiaas_id="gone", name="Old\x1b[31m", is_active=False)
     new = lms.sandbox.platforms.add({"url": "https://x", "clientId": "c", "name": "New"}, is_active=False)
     lines = [line.split() for line in run("list").splitlines()]
-    assert ["Ours", str(own.pk), own.issuer, own.client_id, "active", "active", idtoken.PLATFORM_ID] in lines
+    assert ["Ours", str(own.pk), own.issuer, own.client_id, "active", "active", OURS.platform_id] in lines
     assert any(
         line[:2] == ["Old�[31m", str(gone.pk)] and line[-4:] == ["stopped", "not", "there", "gone"] for line in lines
     )
@@ -70,9 +71,9 @@ def test_the_list_joins_what_is_here_and_at_ltiaas(lms: Lms, run: Run, own: Plat
 
 def test_one_is_shown_by_number_or_id(lms: Lms, run: Run, own: Platform) -> None:
     shown = run("show", own.pk)
-    assert f"client id: {idtoken.CLIENT_ID}" in shown
+    assert f"client id: {OURS.client_id}" in shown
     assert "public key: -----BEGIN PUBLIC KEY-----\n  simulated" in shown
-    assert json.loads(run("show", idtoken.PLATFORM_ID, "--json"))["auth_method"] == "JWK_SET"
+    assert json.loads(run("show", OURS.platform_id, "--json"))["auth_method"] == "JWK_SET"
 
 
 def test_register_and_edit(lms: Lms, run: Run, tmp_path: Any) -> None:
@@ -94,7 +95,7 @@ def test_register_and_edit(lms: Lms, run: Run, tmp_path: Any) -> None:
 )
 @pytest.mark.parametrize("what", [["activate"], ["deactivate"], ["delete"], ["edit", "--name", "New"]], ids=" ".join)
 def test_the_name_must_be_typed(lms: Lms, run: Run, own: Platform, what: list[str], typed: str, is_done: bool) -> None:
-    lms.sandbox.platforms.set_active(idtoken.PLATFORM_ID, is_active=what != ["activate"])
+    lms.sandbox.platforms.set_active(OURS.platform_id, is_active=what != ["activate"])
     before = lms.sandbox.platforms.all()
     if is_done:
         assert "Type its name, Ours" in run(*what, own.pk, typed=typed)
@@ -118,11 +119,11 @@ def test_yes_asks_nothing(lms: Lms, run: Run, own: Platform) -> None:
         (["show", "99"], "There is no platform 99"),
         (["delete", "x\x1b", "--yes"], "There is no platform x�"),
         (["show", "\udcff"], "There is no platform �"),  # a byte that is no UTF-8, as Python hands it on
-        (["edit", idtoken.PLATFORM_ID], "Say what to change"),
-        (["edit", idtoken.PLATFORM_ID, "--issuer", "ftp://x"], "issuer: This must be an address"),
-        (["edit", idtoken.PLATFORM_ID, "--issuer", "https://x/\udcff"], "issuer: This must be an address"),
+        (["edit", OURS.platform_id], "Say what to change"),
+        (["edit", OURS.platform_id, "--issuer", "ftp://x"], "issuer: This must be an address"),
+        (["edit", OURS.platform_id, "--issuer", "https://x/\udcff"], "issuer: This must be an address"),
         (
-            ["edit", idtoken.PLATFORM_ID, "--method", "RSA_KEY", "--key", "-----BEGIN A KEY\n\x00"],
+            ["edit", OURS.platform_id, "--method", "RSA_KEY", "--key", "-----BEGIN A KEY\n\x00"],
             "auth key: .* printed",
         ),
         (["register", *SCHOOL, "--key", "none"], "auth key"),

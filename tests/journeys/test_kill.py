@@ -49,7 +49,8 @@ def test_a_worker_killed_in_the_middle_loses_nothing_and_sends_nothing_twice(
     tmp_path: pathlib.Path, size: int, kills: int
 ) -> None:
     people = [f"n{number:03}" for number in range(size)]
-    sandbox = Sandbox(api_key=API_KEY, refuse_same_second=False)
+    sandbox = Sandbox(api_key=API_KEY)
+    sandbox.profile.refuse_same_second = False
     for person in people:
         sandbox.courses["course-101"].add_person(f"Person {person}", user_id=person)
     with SandboxServer(sandbox) as server:

@@ -541,7 +541,7 @@ def test_a_revision_recorded_while_another_is_in_flight_is_sent_too(lms: Lms) ->
 
 
 def test_two_sends_for_the_same_person_are_spaced(lms: Lms) -> None:
-    lms.sandbox.refuse_same_second = True
+    lms.sandbox.profile.refuse_same_second = True
     launch = lms.launch("2001")
     grades.record_score(launch, given=5, maximum=10)
     night("grades")

@@ -184,7 +184,7 @@ def test_what_is_not_sent_is_left_alone(lms: Lms) -> None:
 
 def test_each_column_is_read_once_and_only_differences_are_written(lms: Lms, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(drift, "_CHUNK", 2)
-    lms.sandbox.page_size = 100
+    lms.sandbox.profile.page_size = 100
     sent(lms, "2001", "2002", "2003", "2004")
     sent(lms, "2001", activity="quiz-2")
     before = len(lms.sandbox.requests)

@@ -27,8 +27,10 @@ from ltiaas_django import grades
 from ltiaas_django.models import LtiUser, OutgoingScore, Platform, ResourceLink, SyncRun
 from ltiaas_django.operations import grades as outbox
 from ltiaas_django.operations import passes
-from ltiaas_django.sandbox import services
-from ltiaas_django.sandbox.gradebook import Cell, Gradebook, LineItem
+from ltiaas_django.sandbox.courses import Course
+from ltiaas_django.sandbox.gradebook import Cell, LineItem
+from ltiaas_django.sandbox.profiles import Profile
+from ltiaas_django.sandbox.school import Person
 from ltiaas_django.vocabulary import GradingProgress
 from tests.lms import Lms
 
@@ -150,7 +152,7 @@ class Outbox(RuleBasedStateMachine):
         self.record(scores)
         self.lms.sandbox.fail_next(SCORES, **{"method": "POST", **TROUBLES[trouble]}, times=times)
         self.night()
-        self.lms.sandbox.traffic._faults.clear()
+        self.lms.sandbox.clear_faults()
         self.later(seconds)
 
     @rule(scores=A_FEW, step=st.integers(5, 45), is_killed=st.booleans(), seconds=WHILE)
@@ -186,7 +188,7 @@ class Outbox(RuleBasedStateMachine):
         passes.release_night("grades")
         with happens(step, actions.get(what, lambda: self.elsewhere(what, activity, "", ""))):
             self.work()
-        self.lms.sandbox.traffic._faults.clear()
+        self.lms.sandbox.clear_faults()
         if what == "overtaken":
             self.late = len(self.stored)
             for comment in self.allowed:
@@ -297,7 +299,7 @@ class Outbox(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Everything settles: launches go well, time passes, and an operator looks after what is parked."""
-        self.lms.sandbox.traffic._faults.clear()
+        self.lms.sandbox.clear_faults()
         for person in PEOPLE:
             self.course.change_role(person, "Learner")
         for activity in {activity for activity, _person in self.wanted}:
@@ -372,32 +374,32 @@ def empty_the_tables() -> None:
 def stored(monkeypatch: pytest.MonkeyPatch) -> list[Stored]:
     """What the LMS has taken, in order."""
     taken: list[Stored] = []
-    post = Gradebook.post
+    post = Profile.post
 
-    def keep(self: Gradebook, item: LineItem, score: Any, *args: Any, **options: Any) -> Cell:
-        cell = post(self, item, score, *args, **options)
+    def keep(self: Profile, course: Course, item: LineItem, score: Any) -> Cell | None:
+        cell = post(self, course, item, score)
         is_grade = score["gradingProgress"] == GradingProgress.FULLY_GRADED
-        comment, at = score.get("comment", ""), self.campus.clock.now()
+        comment, at = score.get("comment", ""), course.school.campus.clock.now()
         taken.append(Stored(item.id, score["userId"], score.get("scoreGiven"), comment, is_grade, at))
         return cell
 
-    monkeypatch.setattr(Gradebook, "post", keep)
+    monkeypatch.setattr(Profile, "post", keep)
     return taken
 
 
 @pytest.fixture
 def made_up_time(lms: Lms, stored: list[Stored], monkeypatch: pytest.MonkeyPatch) -> Lms:
     """One clock for the tool and the LMS, which also refuses two scores in a second."""
-    result_json = services._result_json
+    result_of = Profile.result
 
-    def tell(cell: Cell) -> dict[str, Any]:
+    def tell(self: Profile, cell: Cell, person: Person, *, is_alone: bool) -> dict[str, Any]:
         """One LMS returns all it holds, one no comment, and Moodle shows a stored 0 as no score."""
-        result, profile = result_json(cell), lms.sandbox.results_tell  # type: ignore[attr-defined]
+        result, profile = result_of(self, cell, person, is_alone=is_alone), lms.sandbox.results_tell  # type: ignore[attr-defined]
         hidden = {"value": {"comment"}, "moodle": set() if cell.score else {"resultScore", "resultMaximum"}}
         return {name: value for name, value in result.items() if name not in hidden.get(profile, ())}
 
-    monkeypatch.setattr(services, "_result_json", tell)
-    lms.sandbox.refuse_same_second = True
+    monkeypatch.setattr(Profile, "result", tell)
+    lms.sandbox.profile.refuse_same_second = True
     monkeypatch.setattr(timezone, "now", lms.sandbox.clock.now)
     monkeypatch.setattr(time, "sleep", lms.sandbox.advance_clock)
     return lms

@@ -97,7 +97,7 @@ def test_an_unchanged_roster_writes_no_member_rows(lms: Lms, django_assert_max_n
 def test_queries_do_not_grow_with_the_members(lms: Lms, django_assert_max_num_queries: Any) -> None:
     lms.launch("2001")
     night("rosters")
-    lms.sandbox.page_size = 1000
+    lms.sandbox.profile.page_size = 1000
     crowd(lms, 400)
     passes.release_night("rosters")
     with django_assert_max_num_queries(70):
@@ -108,7 +108,7 @@ def test_queries_do_not_grow_with_the_members(lms: Lms, django_assert_max_num_qu
 def test_a_missing_name_or_email_never_erases_a_known_one(lms: Lms) -> None:
     lms.launch("2001")
     night("rosters")
-    lms.sandbox.anonymous = True
+    lms.sandbox.profile.anonymous = True
     night("rosters")
     person = LtiUser.objects.get(lti_id="2002")
     assert (person.name, person.email) == ("Liam O'Brien", "liam.obrien@school.example")

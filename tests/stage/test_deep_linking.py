@@ -42,7 +42,7 @@ def answer(caller, *items, path="/api/deeplinking", **options):
         ({"lineItem": {"label": "L"}}, "`scoreMaximum` is missing"),
         ({"lineItem": {"scoreMaximum": 0}}, "`scoreMaximum` must be above 0"),
         ({"custom": {"level": 2}}, "`custom` must be a string"),
-        ({"title": None}, "`title` must be a string"),
+        ({"title": 5}, "`title` must be a string"),
         ({"url": "https://tool.example/lti/launch"}, "must be http"),
         ("no item", "`type`"),
     ],

@@ -39,7 +39,7 @@ def check(contract):
 
 @pytest.mark.parametrize("anonymous", [False, True])
 def test_launch_roster_and_grades(sandbox, by_ltik, check, quiz_1, anonymous):
-    sandbox.anonymous = anonymous
+    sandbox.profile.anonymous = anonymous
     caller = by_ltik()
     item = "/api/lineitems/{lineItemId}"
     for user_id, given in (("2001", 0), ("2002", 2.5), ("2003", None), ("2004", 1)):

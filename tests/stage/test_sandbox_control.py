@@ -47,6 +47,9 @@ def test_gradebook_holds_only_what_was_stored(control, by_key, quiz_1):
         "score": 9,
         "maximum": 10,
         "comment": "Good",
+        "attempts": 1,
+        "comments": ["Good"],
+        "isOverridden": False,
     }
     assert (cleared["userId"], cleared["score"], cleared["comment"]) == ("2002", None, None)
 
@@ -119,7 +122,7 @@ def test_faults_requests_and_reset(sandbox, control, by_key):
 def test_settings(sandbox, control, by_key):
     control("POST", "settings/", {"pageSize": 100, "anonymous": True, "toolUrl": "https://tool.example/x"})
     assert len(by_key().json("/api/memberships")["members"]) == 7
-    assert (sandbox.anonymous, sandbox.tool_url) == (True, "https://tool.example/x")
+    assert (sandbox.profile.anonymous, sandbox.tool_url) == (True, "https://tool.example/x")
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,13 @@ from urllib.parse import parse_qs, urlsplit
 import jsonschema
 import pytest
 
-from ltiaas_django.sandbox import idtoken
+from ltiaas_django.sandbox import Sandbox
 
 from .test_sandbox_api import error
 from .test_sandbox_contract import check, contract  # noqa: F401  fixtures
 from .test_sandbox_pages import Elements
 
+OURS = Sandbox().school
 BODY = {
     "url": "https://lms.example",
     "clientId": "c",
@@ -48,17 +49,17 @@ def test_platforms_come_and_go(account, check, prefix):  # noqa: F811
 def test_a_platform_that_is_not_described_is_refused(account, change):
     body = {name: value for name, value in {**BODY, **change}.items() if value is not None}
     error(account("POST", "/api/platforms", json=body), 400)
-    error(account("PUT", f"/api/platforms/{idtoken.PLATFORM_ID}", json=body), 400)
+    error(account("PUT", f"/api/platforms/{OURS.platform_id}", json=body), 400)
     assert len(account.json("/api/platforms")["platforms"]) == 1
 
 
 def test_a_deactivated_platform_launches_nothing_and_says_so_as_ltiaas_does(sandbox, account, browse):
     launch = "/courses/course-101/activities/quiz-1/launch/?person=2001"
-    account("POST", f"/api/platforms/{idtoken.PLATFORM_ID}/deactivate")
+    account("POST", f"/api/platforms/{OURS.platform_id}/deactivate")
     assert error(browse(launch), 400)["message"] == "UNREGISTERED_OR_INACTIVE_PLATFORM"
-    account("POST", f"/api/platforms/{idtoken.PLATFORM_ID}/activate")
+    account("POST", f"/api/platforms/{OURS.platform_id}/activate")
     assert browse(launch).status_code == 302
-    account("DELETE", f"/api/platforms/{idtoken.PLATFORM_ID}")
+    account("DELETE", f"/api/platforms/{OURS.platform_id}")
     assert error(browse(launch), 400)["message"] == "UNREGISTERED_OR_INACTIVE_PLATFORM"
     sandbox.reset()
     assert browse(launch).status_code == 302

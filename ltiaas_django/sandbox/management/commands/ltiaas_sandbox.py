@@ -12,7 +12,9 @@ from urllib.parse import urlsplit
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from ltiaas_django.sandbox import Sandbox, SandboxServer
+from ltiaas_django.sandbox import Sandbox, SandboxServer, certificates
+from ltiaas_django.sandbox.profiles import PROFILES, Profile
+from ltiaas_django.sandbox.scenarios import SCENARIOS, SMALL
 from ltiaas_django.sandbox.simulator import DEFAULT_API_KEY, DEFAULT_TOOL_URL
 
 _EPILOG = f"""\
@@ -51,9 +53,33 @@ class Command(BaseCommand):
             "--api-key", type=_key, default=DEFAULT_API_KEY, help=f"the account's API key (default: {DEFAULT_API_KEY})"
         )
 
+        parser.add_argument(
+            "--profile",
+            choices=list(PROFILES),
+            default=Profile.name,
+            help="the LMS to behave like (default: %(default)s, which keeps to the specifications)",
+        )
+        parser.add_argument(
+            "--scenario",
+            choices=list(SCENARIOS),
+            default=SMALL,
+            help="what is there at the start (default: %(default)s)",
+        )
+        parser.add_argument(
+            "--https",
+            action="store_true",
+            help="serve HTTPS, with a certificate made for this run (LTIAAS's own clients speak nothing else)",
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
-        sandbox = Sandbox(api_key=options["api_key"], tool_url=options["tool_url"])
-        server = SandboxServer(sandbox, options["host"], options["port"])
+        sandbox = Sandbox(
+            api_key=options["api_key"],
+            tool_url=options["tool_url"],
+            profile=options["profile"],
+            scenario=options["scenario"],
+        )
+        certificate = certificates.make(options["host"]) if options["https"] else None
+        server = SandboxServer(sandbox, options["host"], options["port"], certificate=certificate)
         with _terminable():
             try:
                 server.start()
@@ -62,12 +88,16 @@ class Command(BaseCommand):
                 raise CommandError(f"Cannot listen on {options['host']}:{options['port']}: {reason}.") from None
             try:
                 self.stdout.write(f"LTIAAS sandbox at {server.url}/ (stop it with Ctrl-C)")
+                if certificate is not None:
+                    self.stdout.write(f"Its certificate, for REQUESTS_CA_BUNDLE: {certificate.path}")
                 self.stdout.flush()
                 server.wait()
             except KeyboardInterrupt:
                 pass
             finally:
                 server.stop()
+                if certificate is not None:
+                    certificate.remove()
 
 
 @contextlib.contextmanager

@@ -1,4 +1,6 @@
-"""The courses the sandbox starts with, the same at every start.
+"""What is there when the sandbox starts, the same at every start.
+
+small: two courses.
 
 course-101   STAT101, Introduction to Statistics
     people       1001 and 1002 teach; 2001 to 2005 learn
@@ -13,19 +15,24 @@ course-102   HIST102, Modern European History
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from ltiaas_django.vocabulary import Role
 
-from .campus import Campus
-from .courses import Course
+from . import errors
+from .courses import Course, Courses
+from .school import School
+
+SMALL = "small"
 
 
-def courses(campus: Campus) -> dict[str, Course]:
-    """New courses on an empty campus."""
-    return {course.id: course for course in (_statistics(campus), _history(campus))}
+def _small(school: School, courses: Courses) -> None:
+    for course in (_statistics(school), _history(school)):
+        courses.add(course)
 
 
-def _statistics(campus: Campus) -> Course:
-    course = Course("course-101", "STAT101", "Introduction to Statistics", campus)
+def _statistics(school: School) -> Course:
+    course = Course("course-101", "STAT101", "Introduction to Statistics", school)
     course.add_person("Amina Okafor", Role.INSTRUCTOR, user_id="1001", email="amina.okafor@school.example")
     course.add_person("Henrik Sørensen", Role.INSTRUCTOR, user_id="1002", email="henrik.sorensen@school.example")
     course.add_person("Zoë Müller-Łukasiewicz", user_id="2001", email="zoe.mueller@school.example")
@@ -43,8 +50,8 @@ def _statistics(campus: Campus) -> Course:
     return course
 
 
-def _history(campus: Campus) -> Course:
-    course = Course("course-102", "HIST102", "Modern European History", campus)
+def _history(school: School) -> Course:
+    course = Course("course-102", "HIST102", "Modern European History", school)
     course.add_person("Siobhán Ní Dhómhnaill", Role.INSTRUCTOR, user_id="1003", email="siobhan@school.example")
     course.add_person("José García Núñez", user_id="2003")
     course.add_person("Nguyễn Thị Ánh", user_id="2006", email="anh.nguyen@school.example")
@@ -57,3 +64,14 @@ def _history(campus: Campus) -> Course:
     course.add_activity("Essay: 1848", activity_id="essay-1", description="Was it one revolution or many?")
     course.add_line_item("reading-1", 100)
     return course
+
+
+SCENARIOS: Mapping[str, Callable[[School, Courses], None]] = {SMALL: _small}
+"""By name, what fills the first school and adds its courses."""
+
+
+def known(name: str) -> str:
+    """The name of a scenario that there is; raises BadRequest."""
+    if name not in SCENARIOS:
+        raise errors.BadRequest(f"A scenario is one of {', '.join(SCENARIOS)}.")
+    return name

@@ -243,7 +243,7 @@ def test_a_bad_answer_is_written_down_and_the_course_not_asked_again(
     assert context.check_error == str(error)[:500]
     assert (context.check_due_at, context.checked_at) == (None, None)
     assert found() == {"2001": ""}
-    lms.sandbox.traffic.clear()
+    lms.sandbox.clear_faults()
     check()
     assert Context.objects.get().check_error == ""
 

@@ -207,7 +207,7 @@ def test_a_long_roster_that_breaks_off_takes_no_role_from_anybody(lms: Lms, soon
     night("rosters")
     assert "new0" in active()
     assert Membership.objects.get(lti_user__lti_id="both").is_instructor
-    lms.sandbox.traffic.clear()
+    lms.sandbox.clear_faults()
     Context.objects.update(roster_due_at=None)
     answer_with(lms, [entry("both", "Learner"), entry("2001"), *newcomers])
     night("rosters")

@@ -238,7 +238,7 @@ def test_a_real_night_that_fails_is_told(lms: Lms) -> None:
     lms.sandbox.fail_next("/api/lineitems", status=422, body="no", times=1000)
     night("grades")
     assert status.look().failures == ["fruitless_runs"]
-    lms.sandbox.traffic.clear()
+    lms.sandbox.clear_faults()
     OutgoingScore.objects.update(state=State.DUE, due_at=timezone.now(), attempted_at=None)
     Platform.objects.update(paused_until=None)
     passes.work(Platform.objects.get().pk, ["grades"], "tick")

@@ -12,8 +12,8 @@ from django.utils.html import strip_tags
 
 from ltiaas_django import sealing
 from ltiaas_django.models import Launch
-from ltiaas_django.sandbox.campus import Person
 from ltiaas_django.sandbox.courses import Activity, Course
+from ltiaas_django.sandbox.school import Person
 
 _SHOWN = 400  # characters of a page that say why a launch failed
 

@@ -16,8 +16,8 @@ from django.urls import NoReverseMatch, reverse
 
 from ltiaas_django.conf import DICT_NAME
 from ltiaas_django.sandbox import Sandbox
-from ltiaas_django.sandbox.campus import Person
 from ltiaas_django.sandbox.courses import Activity, Course
+from ltiaas_django.sandbox.school import Person
 from ltiaas_django.testing.browsing import Browser
 from ltiaas_django.testing.clock import Clock
 from ltiaas_django.testing.gradebook import Gradebook
@@ -43,17 +43,21 @@ class Lms:
         activity: str | Activity | None = None,
         person: str | Person | None = None,
         beside: Browser | None = None,
+        profile: str | None = None,
         **options: Any,
     ) -> Browser:
         """Open the tool as a person of the LMS, in a new browser; returns that browser, signed in.
 
-        Who: `person`, an id or a person; else the first of the course who has this `role` ("Learner" or "Instructor";
-        a learner if neither is named). Where: the first course, and its first activity, unless others are named.
-        `beside`: in a new tab of that browser. `options` are those of `Sandbox.launch`, such as `type="deep_linking"`
-        or `target="window"`. Raises AssertionError if the tool refuses the launch.
+        Who: `person`, an id or a person; else the first of the course who has this `role` ("Learner", "Instructor",
+        ...; a learner if neither is named). Where: the first course, and its first activity, unless others are named.
+        `beside`: in a new tab of that browser. `profile`: the school takes this LMS first, which ends what was launched
+        from another. `options` are those of `Sandbox.launch`, such as `type="deep_linking"` or `target="window"`.
+        Raises AssertionError if the tool refuses the launch.
         """
         self._check_setup()
         place = self._course(course)
+        if profile not in (None, place.school.profile.name):
+            self.sandbox.set_profile(profile, school=place.school.id)
         who = self._person(place, role, person)
         where = None if options.get("type") == "deep_linking" else self._activity(place, activity)
         browser = Browser(who, place, where, beside)

@@ -32,7 +32,10 @@ def serving(sandbox: Sandbox, transport: str) -> Iterator[str]:
         # Nobody can have this name (RFC 2606), and no other sandbox has this number: nothing else is ever asked.
         sandbox.origin = f"http://sandbox-{next(_numbers)}.invalid"
         with connecting.answered_by(sandbox.origin, InProcess(sandbox)):
-            yield sandbox.origin
+            try:
+                yield sandbox.origin
+            finally:
+                sandbox.clear_faults()  # calls that hang end now, and with them their threads
     else:
         raise ValueError(f"There is no transport {transport!r}, only {' and '.join(TRANSPORTS)}.")
 
@@ -63,19 +66,24 @@ class _Exchange:
     def __init__(self, application: Callable[..., Any], environ: dict[str, Any]) -> None:
         self._application = application
         self._environ = {**environ, DROP: self._drop}
-        self._is_dropped = False
+        self._is_cut = self._is_begun = False
         self._status = ""
         self._headers: dict[str, str] = {}
         self._content = b""
 
     def run(self) -> None:
-        self._content = b"".join(self._application(self._environ, self._start_response))
+        answer = self._application(self._environ, self._start_response)
+        self._content = b"".join(answer)
+        if hasattr(answer, "close"):
+            answer.close()
 
     def outcome(self, *, still_running: bool) -> tuple[int, Mapping[str, str], bytes]:
         """The answer, or the error that a socket would have given."""
         if still_running:
             raise TimeoutError("the sandbox has not answered in time")
-        if self._is_dropped or not self._status:
+        if self._is_cut and self._is_begun:
+            raise http.client.IncompleteRead(self._content)
+        if self._is_cut or not self._status:
             raise http.client.RemoteDisconnected("the sandbox has closed the connection without an answer")
         return int(self._status.split()[0]), self._headers, self._content
 
@@ -83,7 +91,8 @@ class _Exchange:
         self._status, self._headers = status, dict(headers)
 
     def _drop(self) -> None:
-        self._is_dropped = True
+        """The connection is cut: at once, or when a part of the answer is through."""
+        self._is_cut, self._is_begun = True, bool(self._status)
 
 
 def _environ(method: str, url: str, headers: Mapping[str, str], body: bytes) -> dict[str, Any]:

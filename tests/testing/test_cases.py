@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unittest
 
+import pytest
 from django.conf import settings
 from django.test import TransactionTestCase, override_settings
 
@@ -22,11 +23,11 @@ class InATransaction(LtiTestCase):
         learner = self.lti_launch("Learner")
         self.assertContains(learner.page, "Quiz 1: Averages")
         grades.record_score(learner.launch, given=0, maximum=10)
-        self.assertEqual(self.lti_gradebook()[learner], 0)
+        assert self.lti_gradebook()[learner] == 0
 
     def test_every_test_has_an_lms_of_its_own(self):
-        self.assertEqual(self.lti_gradebook(), {})
-        self.assertEqual(self.lti_sandbox.requests, [])
+        assert self.lti_gradebook() == {}
+        assert self.lti_sandbox.requests == []
 
 
 @override_settings(ROOT_URLCONF="example_project.urls")
@@ -34,8 +35,8 @@ class Committed(LtiTestMixin, TransactionTestCase):
     def test_the_night_reads_the_roster_after_a_day(self):
         self.lti_launch("Instructor")
         self.lti_clock.advance(days=1)
-        self.assertIn("6 joined", self.lti_night("rosters"))
-        self.assertEqual(Membership.objects.count(), 7)
+        assert "6 joined" in self.lti_night("rosters")
+        assert Membership.objects.count() == 7
 
 
 class WithoutSetUp(LtiTestCase):
@@ -43,7 +44,7 @@ class WithoutSetUp(LtiTestCase):
         pass
 
     def test_a_forgotten_super_is_named(self):
-        with self.assertRaisesRegex(RuntimeError, r"WithoutSetUp.setUp must call super\(\).setUp"):
+        with pytest.raises(RuntimeError, match=r"WithoutSetUp.setUp must call super\(\).setUp"):
             self.lti_launch()
 
 
@@ -51,4 +52,4 @@ class Afterwards(unittest.TestCase):
     def test_settings_are_as_before(self):
         result = unittest.TestResult()
         InATransaction("test_every_test_has_an_lms_of_its_own").run(result)
-        self.assertIs(settings.LTIAAS, BEFORE)
+        assert settings.LTIAAS is BEFORE

@@ -167,9 +167,7 @@ def test_a_launch_that_the_tool_refuses(lti_sandbox, lti_launch):
     def without_person(id_token):
         del id_token["user"]
 
-    with pytest.raises(
-        AssertionError, match=r"2001's launch of quiz-1 of course-101 did not work: \d+ at /lti/launch/"
-    ):
+    with pytest.raises(AssertionError, match=r"2001's launch of quiz-1 of course-101 did not work: \d+ at /lti/"):
         lti_launch(mutate=without_person)
 
 

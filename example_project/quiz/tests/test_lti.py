@@ -55,7 +55,7 @@ def test_a_grade_arrives_once_when_the_lms_fails(failure, lti_launch, lti_faults
     lti_launch("Instructor")  # brings a new key, should the LMS have refused the one that there was
     gradebook = lti_gradebook()
     assert gradebook[learner] == 10
-    assert gradebook.cell(learner).attempts == 1
+    assert gradebook.cell(learner).posts == 1
 
 
 def test_who_has_left_is_no_longer_listed(lti_launch, lti_sandbox, lti_night):

@@ -339,11 +339,12 @@ _stand_ins: dict[str, StandIn] = {}
 def standing_in(url: str, answer: Answer) -> Iterator[None]:
     """Inside the block a function answers for this endpoint, and no socket is opened to it: for tests."""
     _stand_ins[url] = StandIn(answer)
+    _forget(url)
     try:
         yield
     finally:
         del _stand_ins[url]
-        _pools.pop(url, None)
+        _forget(url)
 
 
 # --- one pool per process and endpoint ------------------------------------------------------------------------------
@@ -362,6 +363,13 @@ def pool_for(url: str) -> Pool | StandIn:
             if pool is None:
                 pool = _pools[url] = _stand_ins.get(url) or Pool(url)
     return pool
+
+
+def _forget(url: str) -> None:
+    with _lock:
+        pool = _pools.pop(url, None)
+    if pool is not None:
+        pool.close()
 
 
 def close_pools() -> None:

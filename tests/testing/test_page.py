@@ -55,7 +55,7 @@ def test_the_commands_exist(block, request):
 def test_the_ini_file_says_what_there_is(pytestconfig):
     [code] = code_of("ini")
     ini = configparser.ConfigParser()
-    ini.optionxform = str  # type: ignore[method-assign]  # names as they are written
+    ini.optionxform = str  # type: ignore[assignment]  # names as they are written
     ini.read_string(code)
     for name in ini["pytest"]:
         pytestconfig.getini(name)  # raises ValueError for one that nobody knows

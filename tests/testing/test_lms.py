@@ -50,6 +50,16 @@ def test_a_role_chooses_the_first_who_has_it(lti_launch):
 
 
 @IN_PROCESS
+def test_another_profile_makes_the_school_another_platform(lti_launch, lti_gradebook):
+    plain, canvas = lti_launch(), lti_launch(profile="canvas")
+    assert plain.launch.context.platform != canvas.launch.context.platform
+    assert canvas.launch.lti_user.lti_id != canvas.person.id == "2001"
+    grades.record_score(canvas.launch, given=3, maximum=10)
+    assert lti_gradebook() == {("quiz-1", "2001"): 3}
+    assert lti_launch(profile="canvas").launch.context == canvas.launch.context
+
+
+@IN_PROCESS
 def test_people_and_places_are_named_by_id_or_given(lti_sandbox, lti_launch):
     course = lti_sandbox.add_course("art", "Art")
     activity, kim = course.add_activity("Draw"), course.add_person("Kim Example")

@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from django.conf import settings
+from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import call_command
 from django.urls import NoReverseMatch, reverse
@@ -62,7 +63,12 @@ class Lms:
         where = None if options.get("type") == "deep_linking" else self._activity(place, activity)
         browser = Browser(who, place, where, beside)
         ltik = self.sandbox.launch(place.id, where.id if where else None, who.id, **options)
-        browser.arrive(self.sandbox.url_for(ltik), ltik)
+        try:
+            browser.arrive(self.sandbox.url_for(ltik), ltik)
+        except Exception as error:
+            for mistake in _mistakes():
+                error.add_note(mistake)
+            raise
         return browser
 
     def gradebook(self, of: str | Course | Browser | None = None, *, deliver: bool = True) -> Gradebook:
@@ -151,6 +157,12 @@ def running(configure: Callable[[dict[str, Any]], None], transport: str = "socke
         of_the_tool = getattr(settings, DICT_NAME, {})
         configure({**of_the_tool, "URL": url, "API_KEY": sandbox.api_key, "CALL_DEADLINE": _CALL_DEADLINE})
         yield Lms(sandbox, url, Clock(stack))
+
+
+def _mistakes() -> list[str]:
+    """What the system checks say of the tool's settings, should that be why a launch fails."""
+    found = checks.run_checks(tags=["ltiaas"])
+    return [f"{one.id}: {one.msg} {one.hint or ''}" for one in found if one.level >= checks.ERROR]
 
 
 def _launch_url() -> str:

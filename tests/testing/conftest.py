@@ -21,6 +21,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
 ]
 TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
+STATIC_URL = "static/"
 USE_TZ = True
 LTIAAS = {"URL": "https://school.ltiaas.com", "API_KEY": "made-up"}
 """

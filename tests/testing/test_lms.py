@@ -182,6 +182,16 @@ def test_a_launch_that_the_tool_refuses(lti_sandbox, lti_launch):
 
 
 @IN_PROCESS
+def test_a_launch_that_fails_by_a_wrong_setting(settings, lti_launch):
+    settings.MIDDLEWARE = settings.MIDDLEWARE[1:]
+    with pytest.raises(AttributeError, match="'lti'") as caught:
+        lti_launch()
+    [note] = caught.value.__notes__
+    assert note.startswith("ltiaas.E008: ")
+    assert 'Write MIDDLEWARE = ["ltiaas_django.middleware.LtiMiddleware", ...]' in note
+
+
+@IN_PROCESS
 def test_nobody_in_the_role_and_nothing_to_open(lti_sandbox, lti_launch):
     course = lti_sandbox.add_course("art", "Art")
     with pytest.raises(LookupError, match=r'Nobody in art is Instructor: lti_sandbox.course\("art"\).add_person'):

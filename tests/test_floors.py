@@ -59,7 +59,7 @@ FLOORS = {
         "urls",
         "views",
     },
-    "stage": {"sandbox", "testing"},
+    "stage": {"pytest_plugin", "sandbox", "testing"},
 }
 RANKS = {name: rank for rank, names in enumerate(FLOORS.values()) for name in names}
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names}
@@ -77,8 +77,12 @@ CONNECTION_KINDS = (f"{PACKAGE}.connections.ltiaas", f"{PACKAGE}.connections.lti
 KNOWS_THE_KINDS = f"{PACKAGE}.operations.connecting"
 # The simulator writes its JSON from the contract: nothing of the client's may help it.
 SANDBOX_MAY_IMPORT = ("django", "cryptography", f"{PACKAGE}.sandbox", f"{PACKAGE}.vocabulary")
-# Checks may look at everything, so they are loaded once the apps are ready.
-IMPORTED_IN_READY = (f"{PACKAGE}.apps", f"{PACKAGE}.checks")
+IMPORTED_LATE = {
+    # Checks may look at everything, so they are loaded once the apps are ready.
+    (f"{PACKAGE}.apps", "ready", f"{PACKAGE}.checks"),
+    # pytest loads its plugins before Django's settings are there, and where there are none.
+    (f"{PACKAGE}.pytest_plugin", "lti_lms", f"{PACKAGE}.testing"),
+}
 
 
 def within(module: str, *roots: str) -> bool:
@@ -143,7 +147,7 @@ def find_imports(tree: ast.AST, package: str, known: set[str], function: str = "
 
 def judge(module: str, target: str, function: str) -> Iterator[str]:
     """What is wrong with one import."""
-    if function and not (function == "ready" and (module, target) == IMPORTED_IN_READY):
+    if function and (module, function, target) not in IMPORTED_LATE:
         yield f"imports {target} inside {function}(); import at the top, from a lower floor"
     for key in {FLOOR_OF.get(top(module), ""), top(module)}:
         if within(target, *FORBIDDEN.get(key, ())):
@@ -220,6 +224,7 @@ def plant(sources: Mapping[str, str]) -> dict[str, str]:
         ("operations.grades", "import importlib\nimportlib.import_module('ltiaas_django.tasks')", "to faces"),
         ("apps", "def ready():\n    from ltiaas_django import tasks", "inside ready()"),
         ("views", "def ready():\n    from ltiaas_django import checks", "inside ready()"),
+        ("pytest_plugin", "def lti_lms():\n    from ltiaas_django import models", "inside lti_lms()"),
         ("sandbox.server", "from ltiaas_django import data", "only Django, cryptography and vocabulary"),
         ("sandbox.server", "import requests", "only Django, cryptography and vocabulary"),
         ("operations.grades", "from ltiaas_django.connections import ltiaas", "only operations/connecting.py"),
@@ -247,6 +252,7 @@ def test_a_planted_breach_is_found(module, source, breach):
         ("connections.ltiaas.http", "import requests\nfrom ltiaas_django import data, exceptions"),
         ("sandbox.server", "import json\nfrom django.http import JsonResponse\nfrom ltiaas_django import vocabulary"),
         ("testing.factories", "from ltiaas_django import models, sandbox"),
+        ("pytest_plugin", "def lti_lms():\n    from ltiaas_django import testing"),
     ],
 )
 def test_what_is_allowed_is_not_a_breach(module, source):

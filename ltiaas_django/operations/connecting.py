@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 from ltiaas_django import exceptions, sealing, signals
 from ltiaas_django.conf import settings
 from ltiaas_django.connections.base import LaunchConnection, ServiceConnection
+from ltiaas_django.connections.ltiaas import transport
 from ltiaas_django.connections.ltiaas.account import Account
 from ltiaas_django.connections.ltiaas.auth import ApiKeyAuth, LtikAuth, ServiceKeyAuth
 from ltiaas_django.connections.ltiaas.connection import LtiaasLaunchConnection, LtiaasServiceConnection
@@ -37,6 +38,11 @@ _api_key_verdict: tuple[str, float, bool | None] = ("", 0.0, None)
 def endpoint() -> Endpoint:
     """Where LTIAAS is, and how long it is waited for, from the settings of this moment."""
     return Endpoint(url=settings.URL, deadline=settings.CALL_DEADLINE, max_pages=settings.MAX_PAGES)
+
+
+def answered_by(url: str, answer: transport.Answer) -> AbstractContextManager[None]:
+    """Inside the block a function of this process answers for LTIAAS at this address: for tests without sockets."""
+    return transport.standing_in(url, answer)
 
 
 def open_new_launch(ltik: str) -> LaunchConnection:

@@ -201,3 +201,14 @@ class SyncRunFactory(DjangoModelFactory[models.SyncRun]):
     finished_at = factory.LazyFunction(timezone.now)
     counts: Any = factory.LazyFunction(lambda: {"sent": 3})
     outcome = models.SyncRun.Outcome.OK
+
+
+class HeartbeatFactory(DjangoModelFactory[models.Heartbeat]):
+    """Celery's tick, a moment ago."""
+
+    class Meta:
+        model = models.Heartbeat
+        django_get_or_create = ("name",)
+
+    name = models.Heartbeat.TICK
+    beat_at = factory.LazyFunction(timezone.now)

@@ -10,13 +10,13 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import time_machine
 from django.contrib.auth import get_user_model
 from django.contrib.auth.views import LoginView
 from django.db import connection
 from django.test import Client
 from django.urls import path, reverse
 from django.utils import timezone
-from freezegun import freeze_time
 
 from ltiaas_django import data, signals
 from ltiaas_django.models import Launch, LtiUser, Platform
@@ -275,7 +275,7 @@ def test_a_token_that_is_not_good_any_more_or_never_was(asking: Lms, account: An
             )
     tab = Browser()
     tab.login(username="zoe", password=PASSWORD)
-    with freeze_time(now):
+    with time_machine.travel(now):
         for browser, url in [(frame, asked), (tab, confirm)]:
             browser.url = url
             assert browser.open(url).status_code == 403

@@ -18,7 +18,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -306,22 +306,70 @@ def bind(call: Call) -> Iterator[Call]:
         _call.reset(token)
 
 
+# --- no network at all ----------------------------------------------------------------------------------------------
+
+Answer = Callable[[str, str, Mapping[str, str], bytes | None, float], tuple[int, Mapping[str, str], bytes]]
+"""Takes method, URL, headers, body and the seconds that are left; gives status, headers and body. What a socket would
+raise it raises: `TimeoutError`, `ConnectionError`, `http.client.HTTPException`."""
+
+
+class StandIn:
+    """In a pool's place: a function of this process that answers for an endpoint."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+
+    def exchange(
+        self, method: str, url: str, headers: dict[str, str], body: bytes | None, call: Call, max_body: int
+    ) -> tuple[int, Mapping[str, str], bytes | None]:
+        """As a pool does."""
+        left = call.remaining()
+        call.is_sent = True
+        status, said, content = self._answer(method, url, headers, body, left)
+        return status, urllib3.HTTPHeaderDict(said), content if len(content) <= max_body else None
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+_stand_ins: dict[str, StandIn] = {}
+
+
+@contextmanager
+def standing_in(url: str, answer: Answer) -> Iterator[None]:
+    """Inside the block a function answers for this endpoint, and no socket is opened to it: for tests."""
+    _stand_ins[url] = StandIn(answer)
+    _forget(url)
+    try:
+        yield
+    finally:
+        del _stand_ins[url]
+        _forget(url)
+
+
 # --- one pool per process and endpoint ------------------------------------------------------------------------------
 
-_pools: dict[str, Pool] = {}
-_inherited: list[dict[str, Pool]] = []
+_pools: dict[str, Pool | StandIn] = {}
+_inherited: list[dict[str, Pool | StandIn]] = []
 _lock = threading.Lock()
 
 
-def pool_for(url: str) -> Pool:
+def pool_for(url: str) -> Pool | StandIn:
     """This process's pool for an endpoint. `OSError` if the CA bundle cannot be read."""
     pool = _pools.get(url)
     if pool is None:
         with _lock:
             pool = _pools.get(url)
             if pool is None:
-                pool = _pools[url] = Pool(url)
+                pool = _pools[url] = _stand_ins.get(url) or Pool(url)
     return pool
+
+
+def _forget(url: str) -> None:
+    with _lock:
+        pool = _pools.pop(url, None)
+    if pool is not None:
+        pool.close()
 
 
 def close_pools() -> None:

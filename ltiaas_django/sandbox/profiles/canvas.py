@@ -26,23 +26,23 @@ _INSTITUTION = "http://purl.imsglobal.org/vocab/lis/v2/institution/person#"
 _LATEST_SUBMISSION = timedelta(minutes=1)  # scores_controller.rb: how far in the future submitted_at may be
 _IMS = "canvas-lms, app/controllers/lti/ims/"
 _SCORES = _IMS + "scores_controller.rb"
-_ROSTER = "canvas-lms, lib/lti/ims/names_and_roles"
+_ROSTER = _IMS + "providers/memberships_provider.rb"
 
 _COURSE_QUIRKS = (
     Quirk(
         "ids",
         "People are UUIDs, courses 40 hexadecimal digits, and all hosted schools share one issuer.",
-        "canvas-lms, lib/lti; seen in launches through LTIAAS",
+        "canvas-lms, lib/lti; WikiEduDashboard, launches through LTIAAS",
     ),
     Quirk(
         "roster-pages",
         "A page of the roster holds 50 people at most, by `page` and `per_page`.",
-        "hypothesis/lms issue 6979",
+        _ROSTER + "; hypothesis/lms issue 6979",
     ),
     Quirk("absent", "Who has left is not on the roster; Inactive and Deleted are never said.", _ROSTER),
     Quirk("one-entry", "Who has several roles is one entry with all of them, in full.", _ROSTER),
     Quirk("observers", "Observers, such as parents, are Mentors, with no right to anything.", _ROSTER),
-    Quirk("institution-roles", "Launches also say what somebody is in the institution.", "seen in launches"),
+    Quirk("institution-roles", "Launches also say what somebody is in the institution.", "hypothesis/lms issue 4373"),
     Quirk(
         "test-user",
         "The test student is on the roster as a TestUser, without an e-mail address.",
@@ -64,7 +64,7 @@ _COURSE_QUIRKS = (
     ),
     Quirk(
         "throttle",
-        "Too much is 403 in plain text, without Retry-After: a dozen calls at once are, one after another are not.",
+        "Too much is 403 in plain text, without Retry-After. A dozen calls at once are too much, one by one they are not.",
         "canvas-lms, app/middleware/request_throttle.rb",
     ),
 )

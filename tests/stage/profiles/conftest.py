@@ -17,4 +17,4 @@ def lms(
     request: pytest.FixtureRequest, sandbox: Sandbox, by_key: Callable[..., Caller], by_ltik: Callable[..., Caller]
 ) -> Lms:
     sandbox.set_profile(request.param)
-    return Lms(sandbox, by_key, by_ltik)
+    return Lms(sandbox, by_key(person="1001"), by_ltik)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
@@ -39,9 +39,9 @@ class Lms:
     """One LMS. People and activities go by the sandbox's own names, and become the LMS's on the wire."""
 
     sandbox: Sandbox
-    by_key: Callable[..., Caller]
+    caller: Caller
+    """With the service key of a teacher's launch."""
     by_ltik: Callable[..., Caller]
-    _caller: Caller | None = field(default=None, init=False)
 
     @property
     def profile(self) -> Any:
@@ -56,13 +56,6 @@ class Lms:
     def item(self) -> Any:
         """The column of quiz-1, of 10 points."""
         return self.course.line_items_of("quiz-1")[0]
-
-    @property
-    def caller(self) -> Caller:
-        """With the service key of a teacher's launch."""
-        if self._caller is None:
-            self._caller = self.by_key(person="1001")
-        return self._caller
 
     def id_of(self, person: str) -> str:
         """What the LMS calls a person; somebody whom it does not know is called what they are called here."""

@@ -64,7 +64,7 @@ _COURSE_QUIRKS = (
     ),
     Quirk(
         "throttle",
-        "Too much is 403 in plain text, without Retry-After. A dozen calls at once are too much, one by one they are not.",
+        "Too much is 403 in plain text, without Retry-After: a dozen calls at once are, one by one they are not.",
         "canvas-lms, app/middleware/request_throttle.rb",
     ),
 )

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import Any
 
 from .. import errors
-from ..courses import Course, Enrolment
+from ..courses import Course
 from ..gradebook import Cell, LineItem
 from ..paging import Position
 from ..school import Person
@@ -75,9 +75,6 @@ class Moodle(Profile):
 
     def context_id(self, school: str, course: str, number: int) -> str:
         return str(number)
-
-    def status(self, enrolment: Enrolment) -> str | None:
-        return "Active"
 
     def next_position(self, at: Position, start: int) -> Position:
         filters = tuple((name, value) for name, value in at.filters if name != "role")

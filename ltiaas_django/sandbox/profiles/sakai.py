@@ -42,7 +42,7 @@ class Sakai(Profile):
             "A score for somebody who is no learner of the site is 400 in plain text.",
             _SERVLET + "; for teachers inferred",
         ),
-        Quirk("gone", "A deleted column is 400.", _SERVLET),
+        Quirk("gone", "A deleted column is 400.", _SERVLET + "; its words are inferred"),
         Quirk("all-400", "An activity that is not there is 400 too.", "inferred from " + _SERVLET),
         Quirk("closed", "A course that is over is 400 “Could not load site”.", _SERVLET),
         Quirk("token", "A tool that was taken out of the site is told 403 “signature_error”.", _SERVLET),

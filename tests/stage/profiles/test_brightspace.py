@@ -18,7 +18,11 @@ def in_form(message: str) -> object:
 
 @shows("ids", "brightspace")
 def test_ids(lms: Lms) -> None:
-    assert re.fullmatch(r"[0-9a-f-]{36}_\d+", lms.id_token()["user"]["id"])
+    token = lms.id_token()
+    assert re.fullmatch(r"[0-9a-f-]{36}_\d+", token["user"]["id"])
+    assert token["launch"]["context"]["id"].isdigit()
+    assert re.fullmatch(r"[0-9a-f-]{36}", token["launch"]["resourceLink"]["id"])
+    assert "/d2l/api/lti/nrps/2.0/deployment/" in lms.roster()["id"]
     path = lms.item.id.removeprefix(lms.sandbox.origin)
     assert re.fullmatch(r"/d2l/api/lti/ags/2\.0/deployment/[0-9a-f-]{36}/orgunit/\d+/lineitems/[0-9a-f-]{36}", path)
 

@@ -14,6 +14,7 @@ from .lms import Lms, said, shows
 def test_ids(lms: Lms) -> None:
     token = lms.id_token()
     assert token["user"]["id"].isdigit()
+    assert lms.course.add_person("Somebody", user_id="somebody").lti_id.isdigit()
     assert token["launch"]["context"]["id"].isdigit()
     path = lms.item.id.removeprefix(lms.sandbox.origin)
     assert re.fullmatch(r"/mod/lti/services\.php/\d+/lineitems/\d+/lineitem\?type_id=1", path)

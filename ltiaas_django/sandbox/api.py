@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 import hmac
 import json
 import time
@@ -15,19 +14,11 @@ from urllib.parse import unquote
 from django.http import HttpRequest, HttpResponse
 
 from . import account, deep_linking, errors, habits, services, web
-from .credentials import Launch, expired_ltik, redact, refused_key
+from .credentials import Launch, Scheme, expired_ltik, redact, refused_key
 from .faults import Fault, Kind, Route
 from .school import School
 from .simulator import Sandbox, profile_of
 from .traffic import RequestRecord
-
-
-class Scheme(enum.StrEnum):
-    """The schemes of the Authorization header."""
-
-    LTIK = "LTIK-AUTH-V2"
-    SERVICE_KEY = "SERVICE-AUTH-V1"
-    BEARER = "Bearer"
 
 
 @dataclass(frozen=True)
@@ -186,12 +177,12 @@ def _spoilt(asked: _Asked, fault: Fault) -> HttpResponse:
         return asked.answer()
     response = asked.answer() if fault.takes_effect else HttpResponse()
     asked.sandbox.faults.wait(fault.delay)
-    if fault.kind in (Kind.HANG, Kind.DROP_BEFORE, Kind.DROP_AFTER):
+    if fault.kind == Kind.CUT and response.content:
+        return web.CutResponse(response.content, status=response.status_code, headers=dict(response.items()))
+    if fault.kind in (Kind.HANG, Kind.DROP_BEFORE, Kind.DROP_AFTER, Kind.CUT):
         asked.record.status = None
         web.drop(asked.request.META)
         return HttpResponse()
-    if fault.kind == Kind.CUT:
-        return web.CutResponse(response.content, status=response.status_code, headers=dict(response.items()))
     return asked.give(_planned(asked, fault))
 
 

@@ -396,7 +396,7 @@ def _person(enrolment: Enrolment) -> dict[str, Any]:
         "ltiId": person.lti_id,
         "name": person.name,
         "email": person.email,
-        "roles": [str(enrolment.role)],
+        "roles": list(enrolment.roles),
         "status": str(enrolment.status),
     }
 

@@ -28,6 +28,12 @@ class Enrolment:
     person: Person
     role: str
     status: MembershipStatus = MembershipStatus.ACTIVE
+    more_roles: tuple[str, ...] = ()
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """All roles, the one that counts on the sandbox's pages first."""
+        return (self.role, *self.more_roles)
 
     @property
     def is_active(self) -> bool:
@@ -103,9 +109,10 @@ class Course:
         """Give a person a new name, in all their courses."""
         self.enrolment(user_id).person.rename(name)
 
-    def change_role(self, user_id: str, role: str) -> None:
-        """Give a person another of the ROLES in this course."""
-        self.enrolment(user_id).role = _role(role)
+    def change_role(self, user_id: str, role: str, *more: str) -> None:
+        """Give a person another of the ROLES in this course, or several."""
+        enrolment, roles = self.enrolment(user_id), [_role(one) for one in (role, *more)]
+        enrolment.role, enrolment.more_roles = roles[0], tuple(roles[1:])
 
     def enrolment(self, user_id: str) -> Enrolment:
         """The person's place here; raises NotFound."""
@@ -116,8 +123,12 @@ class Course:
 
     def active(self, role: str | None = None) -> list[Enrolment]:
         """Who is in the course now, of one role or of all."""
+        return [one for one in self.everybody(role) if one.is_active]
+
+    def everybody(self, role: str | None = None) -> list[Enrolment]:
+        """Who is or was in the course, of one role or of all."""
         with self.school.campus.lock:
-            return [one for one in self.people.values() if one.is_active and role in (None, one.role)]
+            return [one for one in self.people.values() if role is None or role in one.roles]
 
     def gradable(self) -> set[str]:
         """Ids of those who can have a grade: learners who are in the course now."""

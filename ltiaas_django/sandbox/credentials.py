@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import re
 import secrets
 from collections.abc import Callable, Container, Mapping
@@ -18,6 +19,15 @@ LTIK_LIFETIME = timedelta(hours=24)
 _LTIK_BYTES = 296  # ≈ 400 characters
 _SERVICE_KEY_BYTES = 430  # ≈ 580 characters
 _TOKEN = re.compile(r"eyJ[\w-]+(?:\.|%2E)[\w-]+(?:\.|%2E)[\w-]+", re.IGNORECASE)
+
+
+class Scheme(enum.StrEnum):
+    """The schemes of the Authorization header."""
+
+    LTIK = "LTIK-AUTH-V2"
+    SERVICE_KEY = "SERVICE-AUTH-V1"
+    BEARER = "Bearer"
+
 
 Mutate = Callable[[dict[str, Any]], dict[str, Any] | None]
 """Gets the id token before it is served; changes it in place, or returns another."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import errors
+from .credentials import Scheme
 from .traffic import RequestRecord
 
 LONGEST_DELAY = 3600.0
@@ -30,17 +31,17 @@ class Kind(enum.StrEnum):
     DROP_AFTER = "drop_after"
     """The connection is cut after the request took effect."""
     CUT = "cut"
-    """The request takes effect; half of the answer arrives, then the connection is cut."""
+    """The request takes effect; half of the answer's body arrives (nothing at all, if it has none), then no more."""
     GATEWAY = "gateway"
     """A gateway's 502 page, in HTML."""
     EXPIRED_LTIK = "expired_ltik"
-    """LTIAAS says that the ltik is over."""
+    """LTIAAS says that the ltik is over, to calls with one."""
     REFUSED_KEY = "refused_key"
-    """LTIAAS says that the service key is not good."""
+    """LTIAAS says that the service key is not good, to calls with one."""
     TOOL_REMOVED = "tool_removed"
-    """The LMS says, in its own words, that the tool has no business in the course."""
+    """The LMS says, in its own words, that the tool has no business in the course: only of what LTIAAS asks it."""
     THROTTLE = "throttle"
-    """The LMS says, in its own words, that it is asked too much."""
+    """The LMS says, in its own words, that it is asked too much: only of what LTIAAS asks it."""
 
 
 class Route(enum.StrEnum):
@@ -56,6 +57,9 @@ class Route(enum.StrEnum):
     REGISTRATIONS = "registrations"
 
 
+_ASKED_OF_THE_LMS = frozenset({Route.MEMBERSHIPS, Route.LINEITEMS, Route.SCORES, Route.RESULTS})
+_SAID_BY_THE_LMS = frozenset({Kind.TOOL_REMOVED, Kind.THROTTLE})
+_CREDENTIALS: Mapping[Kind, Scheme] = {Kind.EXPIRED_LTIK: Scheme.LTIK, Kind.REFUSED_KEY: Scheme.SERVICE_KEY}
 _GATEWAY_PAGE = (
     "<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center><h1>502 Bad Gateway</h1></center>\r\n"
     "<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
@@ -112,6 +116,8 @@ class Fault:
             and self.course in ("", record.course)
             and self.person in ("", record.person)
             and target.startswith(self.path_prefix)
+            and (self.kind not in _SAID_BY_THE_LMS or record.route in _ASKED_OF_THE_LMS)
+            and _CREDENTIALS.get(self.kind, record.scheme) == record.scheme
         )
 
     def __str__(self) -> str:

@@ -71,12 +71,12 @@ def list_members(call: Call) -> HttpResponse:
     url = f"{course.school.campus.origin}{profile.roster_path(course.number)}"
     at = _position(call, "members", url, {"role", "resourceLinkId"})
     profile.check_roster_query(course, dict(at.filters), url)
-    everybody = profile.members(course, _role(dict(at.filters).get("role")))
-    page = _cut(call, "members", everybody, at)
-    if not page.entries and profile.name == "sakai":  # LTI13Servlet.java: no members, no JSON
-        return HttpResponse(b"", content_type="application/json")
+    page = _cut(call, "members", profile.listed(course, _role(dict(at.filters).get("role"))), at)
+    if not page.entries and profile.empty_roster is not None:
+        return HttpResponse(profile.empty_roster, content_type="application/json")
     context = {"id": course.lti_id, "label": course.label, "title": course.title}
-    return json_response({"id": url, "context": context, "members": page.entries, **page.links})
+    members = [profile.member(one) for one in page.entries]
+    return json_response({"id": url, "context": context, "members": members, **page.links})
 
 
 def _role(text: str | None) -> str | None:
@@ -154,7 +154,7 @@ def _line_item_body(call: Call) -> tuple[str, Any, dict[str, Any]]:
         activity = course.find_activity(link)
         if activity is None:
             said = "Not Found: the resource link doesn't exist in this course."
-            raise errors.LmsRefusal(HTTPStatus.NOT_FOUND, said, call.sandbox.origin)
+            raise profile.refusal(HTTPStatus.NOT_FOUND, said, url)
         fields["resource_link_id"] = activity.id
     return body["label"], body["scoreMaximum"], fields
 
@@ -170,7 +170,8 @@ def list_scores(call: Call) -> HttpResponse:
         cells: Sequence[Cell] = course.gradebook.column(item)
     else:
         person = course.school.find_person(wanted)
-        cell = course.gradebook.cell(item, person.id) if person is not None else None
+        is_told = person is not None and profile.tells_results_of(course, person)
+        cell = course.gradebook.cell(item, person.id) if person is not None and is_told else None
         cells = [cell] if cell else []
     page = _cut(call, "scores", cells, at)
     people = course.school.people
@@ -196,13 +197,18 @@ def _position(call: Call, kind: str, url: str, filters: set[str]) -> paging.Posi
     if "url" in query:
         at = call.sandbox.pages.find(query["url"], url)
     else:
-        largest = profile.largest_page(kind) or _EVERYTHING
-        limit = validation.read_limit(query, largest)
-        limit = limit if profile.honours_limit(kind) else largest
-        at = paging.Position(url, limit, 0, paging.filters_of(query, filters))
+        asked = validation.read_limit(query)
+        at = paging.Position(url, _page_size(profile, kind, asked), 0, paging.filters_of(query, filters))
     if profile.is_broken(kind, at):
-        raise errors.LmsRefusal(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal Server Error", url)
+        raise profile.refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal Server Error", url)
     return at
+
+
+def _page_size(profile: Profile, kind: str, asked: int | None) -> int:
+    """How many entries a page holds: what was asked for, but no more than the LMS gives."""
+    if asked is None or not profile.honours_limit(kind):
+        return profile.usual_page(kind) or _EVERYTHING
+    return min(asked, profile.largest_page(kind) or _EVERYTHING)
 
 
 _EVERYTHING = 10**9

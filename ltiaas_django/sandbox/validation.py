@@ -282,14 +282,14 @@ def read_query(query: str, known: Collection[str]) -> dict[str, str]:
     return given
 
 
-def read_limit(query: Mapping[str, str], largest: int) -> int:
-    """How many entries a page holds: what was asked for, but no more than the LMS gives."""
-    if "limit" not in query:
-        return largest
-    limit = query["limit"]
+def read_limit(query: Mapping[str, str]) -> int | None:
+    """How many entries a page is to hold; None if nothing was asked."""
+    limit = query.get("limit")
+    if limit is None:
+        return None
     if not re.fullmatch(r"0*[1-9]\d{0,9}", limit, re.ASCII):
         raise _wrong_query("`limit` must be a whole number of at least 1.")
-    return min(int(limit), largest)
+    return int(limit)
 
 
 def read_flag(query: Mapping[str, str], name: str) -> bool:

@@ -21,6 +21,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from ltiaas_django.sandbox import Sandbox, SandboxServer
+from ltiaas_django.sandbox.profiles import PROFILES
 
 from .test_sandbox_api import item_path
 
@@ -223,6 +224,17 @@ def test_reset_brings_back_the_start(sandbox, by_key):
 
 
 class TestCommand:
+    def test_profiles_are_listed_with_their_quirks_and_sources(self, capsys):
+        call_command("ltiaas_sandbox", "--profiles")
+        told = capsys.readouterr().out
+        assert [line.partition(":")[0] for line in told.splitlines() if line[:1].strip()] == [*PROFILES]
+        words = " ".join(told.split())
+        assert all(
+            f" {quirk.id} {quirk.text} [{quirk.source}]" in words
+            for profile in PROFILES.values()
+            for quirk in profile.quirks
+        )
+
     @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
     def test_says_where_it_is_and_stops_cleanly(self, stop):
         command = [sys.executable, "-W", "error", "-m", "django", "ltiaas_sandbox", "--port", "0", "--api-key", "k"]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Iterator, Mapping
 
 from .. import errors
 from .blackboard import Blackboard
@@ -33,7 +34,7 @@ PROFILES: Mapping[str, type[Profile]] = {
 }
 """All there are, by name."""
 
-__all__ = ["PROFILES", "Profile", "Quirk", "make"]
+__all__ = ["PROFILES", "Profile", "Quirk", "make", "overview"]
 
 
 def make(name: str) -> Profile:
@@ -42,3 +43,17 @@ def make(name: str) -> Profile:
         return PROFILES[name]()
     except KeyError:
         raise errors.BadRequest(f"A profile is one of {', '.join(PROFILES)}.") from None
+
+
+def overview(width: int = 100) -> str:
+    """All profiles with their quirks and where each is known from, as text of so many columns."""
+    return "\n\n".join("\n".join(_lines(profile, width)) for profile in PROFILES.values()) + "\n"
+
+
+def _lines(profile: type[Profile], width: int) -> Iterator[str]:
+    yield f"{profile.name}: {profile.title}"
+    for quirk in profile.quirks:
+        text = f"{quirk.text} [{quirk.source}]"
+        yield from textwrap.wrap(
+            text, width, initial_indent=f"  {quirk.id:<19}", subsequent_indent=" " * 21, break_on_hyphens=False
+        )

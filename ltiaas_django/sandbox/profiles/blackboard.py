@@ -32,16 +32,16 @@ class Blackboard(Profile):
             "LTIAAS's guide to ID tokens",
         ),
         Quirk(
-            "rlid", "The next page's link of a roster holds the activity already.", "hypothesis/lms, commit 1e3b65db2"
+            "rlid", "The next page's link of a roster names the activity already.", "hypothesis/lms, commit 1e3b65db2"
         ),
         Quirk(
-            "leavers",
-            "Who has left is not on the roster, or Inactive where the site says so.",
-            "not verified; a switch",
+            "leavers", "Who has left is not on the roster, or Inactive where the site says so.", "inferred; a switch"
         ),
         Quirk("not-found", "A score for somebody unknown or no learner is 400 “User could not be found:”.", _DOCS),
         Quirk("lost-comment", "Results of one person lack the comment; results of all have it.", _DOCS),
-        Quirk("result-pages", "Results come in pages.", "hypothesis/lms asks for limit=1000"),
+        Quirk("result-pages", "Results come in pages.", "hypothesis/lms, which asks for limit=1000"),
+        Quirk("gone", "A deleted column is 404.", "inferred"),
+        Quirk("closed", "A course that is over answers 403.", "inferred"),
         Quirk("same-time", "Scores of the same time are taken.", _DOCS),
         Quirk("line-breaks", "A comment is HTML: its line breaks are lost.", _DOCS),
         Quirk("throttle", "Too much is 429, without Retry-After.", "inferred"),
@@ -49,8 +49,6 @@ class Blackboard(Profile):
 
     page_size = 50
     refuse_same_second = False
-    shows_leavers: bool = False
-    """Whether who has left is on the roster, as Inactive."""
 
     def deployment_id(self, school: School) -> str:
         return uuid_of("deployment", school.id)
@@ -70,11 +68,6 @@ class Blackboard(Profile):
     def roster_path(self, course_number: int) -> str:
         return f"/learn/api/v1/lti/external/namesandroles/_{course_number}_1"
 
-    def listed(self, course: Course, role: str | None) -> list[Enrolment]:
-        if not self.shows_leavers:
-            return super().listed(course, role)
-        return [one for one in course.people.values() if role in (None, one.role)]
-
     def status(self, enrolment: Enrolment) -> str | None:
         return "Active" if enrolment.is_active else "Inactive"
 
@@ -86,13 +79,16 @@ class Blackboard(Profile):
             ("offset", at.start),
         ]
 
+    def error_body(self, status: HTTPStatus, text: str) -> Any:
+        return {"status": status, "message": text}
+
     def missing_line_item(self, item_id: str, url: str) -> errors.LmsRefusal:
-        return _error(HTTPStatus.NOT_FOUND, "The specified line item could not be found.", url)
+        return self.refusal(HTTPStatus.NOT_FOUND, "The specified line item could not be found.", url)
 
     def check_person(self, course: Course, item: LineItem, person: Person | None, score: Mapping[str, Any]) -> None:
         if not self.is_gradable(course, person):
             text = f"User could not be found: {score['userId']}"
-            raise _error(HTTPStatus.BAD_REQUEST, text, item.url("/scores"))
+            raise self.refusal(HTTPStatus.BAD_REQUEST, text, item.url("/scores"))
 
     def store(self, cell: Cell, score: Mapping[str, Any]) -> bool:
         comment = score.get("comment")
@@ -104,9 +100,5 @@ class Blackboard(Profile):
             result.pop("comment", None)
         return result
 
-    def throttled(self, url: str) -> errors.LmsRefusal:
-        return errors.LmsRefusal(HTTPStatus.TOO_MANY_REQUESTS, "Too Many Requests", url)
-
-
-def _error(status: HTTPStatus, text: str, url: str) -> errors.LmsRefusal:
-    return errors.LmsRefusal(status, {"status": int(status), "message": text}, url)
+    def throttled(self, url: str, wait: float = 1) -> errors.LmsRefusal:
+        return self.refusal(HTTPStatus.TOO_MANY_REQUESTS, "Too Many Requests", url)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
 from http import HTTPStatus
 from typing import Any
+
+from ltiaas_django.vocabulary import Role
 
 from .. import errors
 from ..courses import Course, Enrolment
@@ -35,12 +38,16 @@ class Brightspace(Profile):
             "community.d2l.com, 1191",
         ),
         Quirk("no-column", "Launches name no column, even where there is one.", "hypothesis/lms issue 4726"),
+        Quirk("absent", "Who has left is not on the roster.", "inferred"),
         Quirk("role", "A score for somebody whose role has no grades is 422.", _FORUM),
         Quirk("not-enrolled", "A score for somebody who is not in the course is 403.", _FORUM),
         Quirk("unknown", "A score for somebody who does not exist is 404.", _FORUM),
-        Quirk("clamps", "More than the maximum is cut to it, silently.", "community.d2l.com, 1195"),
+        Quirk(
+            "clamps", "More than the maximum is cut to it, silently, unless it “can exceed”.", "community.d2l.com, 1195"
+        ),
         Quirk("no-rescale", "Another maximum leaves the grades as they are.", "community.d2l.com, 1195"),
         Quirk("same-time", "Scores of the same time are taken.", "inferred"),
+        Quirk("gone", "A deleted column is 404.", "inferred"),
         Quirk("closed", "A course that is over answers 403.", "inferred"),
         Quirk(
             "credits",
@@ -51,11 +58,12 @@ class Brightspace(Profile):
 
     page_size = 100
     refuse_same_second = False
+    clamps = True
     knows_all: bool = False
     """“Classlist including users not known to this deployment”."""
 
     def __init__(self) -> None:
-        self._credits = CreditWindow(credits=50_000, cost=10, seconds=60)
+        self.credits = CreditWindow(credits=50_000, cost=10, seconds=60)
 
     def person_id(self, school: str, person: str, number: int) -> str:
         return f"{uuid_of('school', school)}_{number}"
@@ -82,43 +90,38 @@ class Brightspace(Profile):
         everybody = super().listed(course, role)
         return everybody if self.knows_all else [one for one in everybody if one.person.has_launched]
 
+    def error_body(self, status: HTTPStatus, text: str) -> Any:
+        return {"Errors": [{"Message": text}]}
+
     def missing_line_item(self, item_id: str, url: str) -> errors.LmsRefusal:
-        return errors.LmsRefusal(HTTPStatus.NOT_FOUND, {"Errors": [{"Message": "Resource Not Found"}]}, url)
+        return self.refusal(HTTPStatus.NOT_FOUND, "Resource Not Found", url)
 
     def check_course(self, course: Course, url: str) -> None:
         if course.is_concluded:
-            raise errors.LmsRefusal(HTTPStatus.FORBIDDEN, "The org unit is not active.", url)
+            raise self.refusal(HTTPStatus.FORBIDDEN, "The org unit is not active.", url)
 
     def check_person(self, course: Course, item: LineItem, person: Person | None, score: Mapping[str, Any]) -> None:
         url = item.url("/scores")
         place = course.people.get(person.id) if person is not None else None
         if person is None:
-            raise errors.LmsRefusal(HTTPStatus.NOT_FOUND, "User in requested score does not exist", url)
+            raise self.refusal(HTTPStatus.NOT_FOUND, "User in requested score does not exist", url)
         if place is None or not place.is_active:
             text = "User in requested score is not enrolled in the org unit"
-            raise errors.LmsRefusal(HTTPStatus.FORBIDDEN, text, url)
-        if place.role != "Learner":
+            raise self.refusal(HTTPStatus.FORBIDDEN, text, url)
+        if Role.LEARNER not in place.roles:
             text = "User's role does not have the permission “Can be graded in Grades”"
-            raise errors.LmsRefusal(HTTPStatus.UNPROCESSABLE_ENTITY, text, url)
-
-    def fit(self, value: Decimal, maximum: Decimal, item: LineItem) -> Decimal:
-        return super().fit(min(value, maximum), maximum, item)
+            raise self.refusal(HTTPStatus.UNPROCESSABLE_ENTITY, text, url)
 
     def rescale(self, cell: Cell, old_maximum: Decimal, now: datetime) -> None:
         """Grades stay as they are."""
 
-    def throttled(self, url: str) -> errors.LmsRefusal:
-        return errors.LmsRefusal(HTTPStatus.TOO_MANY_REQUESTS, "Too Many Requests", url, headers={"Retry-After": "2"})
-
     @contextmanager
     def paced(self, now: datetime, url: str) -> Iterator[Mapping[str, str]]:
-        if not self._credits.enter(now):
-            wait = max(1, round(self._credits.seconds_to_next(now)))
-            raise errors.LmsRefusal(
-                HTTPStatus.TOO_MANY_REQUESTS, "Too Many Requests", url, headers={"Retry-After": str(wait)}
-            )
+        is_paid, wait = self.credits.spend(now), self.credits.seconds_to_next(now)
+        if not is_paid:
+            raise self.throttled(url, wait)
         yield {
-            "X-Rate-Limit-Remaining": str(self._credits.left),
-            "X-Rate-Limit-Reset": str(round(self._credits.seconds_to_next(now))),
-            "X-Request-Cost": "10",
+            "X-Rate-Limit-Remaining": str(self.credits.left),
+            "X-Rate-Limit-Reset": str(math.ceil(wait)),
+            "X-Request-Cost": str(self.credits.cost),
         }

@@ -11,7 +11,7 @@ from http import HTTPStatus
 from typing import Any
 
 from .. import errors
-from ..courses import Course, Enrolment
+from ..courses import Course
 from ..gradebook import Cell, LineItem
 from ..paging import Position
 from ..school import Person
@@ -47,8 +47,14 @@ class Moodle(Profile):
         Quirk("same-second", "A second score for one person in the same whole second is refused with 409.", _SCORES),
         Quirk("edits", "A teacher's edit, or a changed maximum, counts as a score of that second.", "MDL-75947"),
         Quirk("not-gradable", "A score for somebody who is no learner is 400, and the score is in the text.", _SCORES),
-        Quirk("gone", "A deleted column, or a course that is gone, is 404; another tool's column 403.", _SCORES),
-        Quirk("clears", "Anything but FullyGraded clears the grade.", _SCORES),
+        Quirk("gone", "A deleted column is 404, in words that name it; one of another course 403.", _SCORES),
+        Quirk("closed", "A course that is over is as good as gone: 404.", _SCORES + "; that it is gone is inferred"),
+        Quirk(
+            "reasons",
+            "The words stand in the reason phrase: the body of a refused score may be an empty list.",
+            "moodle, mod/lti/classes/local/ltiservice/response.php; " + _SCORES,
+        ),
+        Quirk("clears", "A score without a value, or anything but FullyGraded, clears the grade.", _SCORES),
         Quirk("clamps", "12 of 10 points are stored as 10 of 10.", _SEEN),
         Quirk(
             "zero",
@@ -56,18 +62,19 @@ class Moodle(Profile):
             "moodle, gradebookservices.php, result_for_json",
         ),
         Quirk("rounding", "81.23456 reads back as 81.2346.", _SEEN),
+        Quirk("overload", "There is no throttle; a site that is asked too much answers 503.", "inferred"),
     )
 
     page_size = None
+    clamps = True
+    passes_reasons: bool = True
+    """Whether LTIAAS tells what stood in the reason phrase of a refused score; its body is an empty list."""
 
     def person_id(self, school: str, person: str, number: int) -> str:
         return str(number)
 
     def context_id(self, school: str, course: str, number: int) -> str:
         return str(number)
-
-    def status(self, enrolment: Enrolment) -> str | None:
-        return "Active"
 
     def next_position(self, at: Position, start: int) -> Position:
         filters = tuple((name, value) for name, value in at.filters if name != "role")
@@ -78,25 +85,27 @@ class Moodle(Profile):
 
     def check_course(self, course: Course, url: str) -> None:
         if course.is_concluded:  # no rule of Moodle's is known: as if the course were gone
-            raise errors.LmsRefusal(HTTPStatus.NOT_FOUND, f"Not Found: Course {course.number} doesn't exist", url)
+            raise self.refusal(HTTPStatus.NOT_FOUND, f"Not Found: Course {course.number} doesn't exist.", url)
 
     def missing_line_item(self, item_id: str, url: str) -> errors.LmsRefusal:
         number = item_id.partition("/lineitems/")[2].partition("/")[0]
-        return errors.LmsRefusal(HTTPStatus.NOT_FOUND, f"Not Found: Grade item {number} doesn't exist.", url)
+        return self.refusal(HTTPStatus.NOT_FOUND, f"Not Found: Grade item {number} doesn't exist.", url)
 
     def foreign_line_item(self, item: LineItem) -> errors.LmsRefusal:
-        return errors.LmsRefusal(HTTPStatus.FORBIDDEN, "Line item does not exist.", item.id)
+        return self.refusal(HTTPStatus.FORBIDDEN, "Line item does not exist.", item.id)
 
     def line_item(self, item: LineItem, course: Course) -> dict[str, Any]:
         return {"resourceId": "", "tag": "", **super().line_item(item, course)}
 
     def check_person(self, course: Course, item: LineItem, person: Person | None, score: Mapping[str, Any]) -> None:
         if not self.is_gradable(course, person):
-            said = f"Incorrect score received{json.dumps(score, default=str)}"
-            raise errors.LmsRefusal(HTTPStatus.BAD_REQUEST, said, item.url("/scores"))
+            text = f"Incorrect score received{json.dumps(score, default=str)}"
+            raise self.refusal(HTTPStatus.BAD_REQUEST, text, item.url("/scores"))
 
-    def fit(self, value: Decimal, maximum: Decimal, item: LineItem) -> Decimal:
-        return super().fit(min(value, maximum), maximum, item)
+    def error_body(self, status: HTTPStatus, text: str) -> Any:
+        if status in (HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT):  # scores.php sets the body before it fails
+            return text if self.passes_reasons else []
+        return {"status": status, "reason": text}
 
     def rescale(self, cell: Cell, old_maximum: Decimal, now: datetime) -> None:
         super().rescale(cell, old_maximum, now)
@@ -110,3 +119,6 @@ class Moodle(Profile):
         else:
             result["resultScore"] = cell.score.quantize(_READ_BACK)
         return result
+
+    def throttled(self, url: str, wait: float = 1) -> errors.LmsRefusal:
+        return self.refusal(HTTPStatus.SERVICE_UNAVAILABLE, "Service Unavailable", url)

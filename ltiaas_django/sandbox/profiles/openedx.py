@@ -1,4 +1,4 @@
-"""Open edX: openedx/xblock-lti-consumer, issues 108, 669, 670 and 695."""
+"""Open edX: openedx/xblock-lti-consumer, issues 669, 670 and 695."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .. import errors
 from ..courses import Course
 from ..gradebook import Cell, LineItem
 from ..naming import uuid_of
-from ..school import Person, School
+from ..school import Person
 from .profile import Profile, Quirk
 
 
@@ -30,13 +30,14 @@ class OpenEdx(Profile):
             "xblock-lti-consumer, lti_1p3/extensions/rest_framework",
         ),
         Quirk("lost-zero", "A score of 0 is taken, and not written.", "xblock-lti-consumer issue 695"),
-        Quirk("no-maximum", "A value without a maximum is a server error.", "xblock-lti-consumer issue 108"),
         Quirk(
             "names",
             "A new column needs a resourceId or a resourceLinkId, else it is 400.",
             "seen with xblock-lti-consumer",
         ),
+        Quirk("absent", "Who has left is not on the roster.", "inferred"),
         Quirk("not-gradable", "A score for somebody unknown is 404, for others who are no learners 403.", "inferred"),
+        Quirk("gone", "A deleted column is 404.", "inferred"),
         Quirk("same-time", "Scores of the same time are taken.", "xblock-lti-consumer"),
     )
 
@@ -62,27 +63,25 @@ class OpenEdx(Profile):
     def roster_path(self, course_number: int) -> str:
         return f"/api/lti_consumer/v1/lti/{course_number}/memberships"
 
-    def issuer(self, school: School) -> str:
-        return school.campus.origin
-
     def honours_limit(self, kind: str) -> bool:
         return False
 
     def check_new_line_item(self, body: Mapping[str, Any], url: str) -> None:
         if not (body.get("resourceId") or body.get("resourceLinkId")):
-            said = {"non_field_errors": ["resourceId or resourceLinkId is needed."]}
-            raise errors.LmsRefusal(HTTPStatus.BAD_REQUEST, said, url)
+            raise self.refusal(HTTPStatus.BAD_REQUEST, "resourceId or resourceLinkId is needed.", url)
+
+    def error_body(self, status: HTTPStatus, text: str) -> Any:
+        return {"detail": text}
 
     def missing_line_item(self, item_id: str, url: str) -> errors.LmsRefusal:
-        return errors.LmsRefusal(HTTPStatus.NOT_FOUND, {"detail": "Not found."}, url)
+        return self.refusal(HTTPStatus.NOT_FOUND, "Not found.", url)
 
     def check_person(self, course: Course, item: LineItem, person: Person | None, score: Mapping[str, Any]) -> None:
         url = item.url("/scores")
         if person is None:
-            raise errors.LmsRefusal(HTTPStatus.NOT_FOUND, {"detail": "Not found."}, url)
+            raise self.refusal(HTTPStatus.NOT_FOUND, "Not found.", url)
         if not self.is_gradable(course, person):
-            said = {"detail": "You do not have permission to perform this action."}
-            raise errors.LmsRefusal(HTTPStatus.FORBIDDEN, said, url)
+            raise self.refusal(HTTPStatus.FORBIDDEN, "You do not have permission to perform this action.", url)
 
     def store(self, cell: Cell, score: Mapping[str, Any]) -> bool:
         return score.get("scoreGiven") != 0 and super().store(cell, score)

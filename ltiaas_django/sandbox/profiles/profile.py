@@ -5,6 +5,7 @@ A school has a profile of its own, so what is set on it (`page_size`, `anonymous
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,8 +15,10 @@ from http import HTTPStatus
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
+from ltiaas_django.vocabulary import Role
+
 from .. import errors
-from ..courses import MENTOR, Course, Enrolment
+from ..courses import Course, Enrolment
 from ..gradebook import Cell, LineItem
 from ..naming import Names
 from ..paging import Position
@@ -41,7 +44,7 @@ class Quirk:
     id: str
     text: str
     source: str
-    """Where it is known from: a file of the LMS's source, an issue, a page."""
+    """Where it is known from: a file of the LMS's source, an issue, a page; “seen” where we looked, else “inferred”."""
 
 
 class Profile(Names):
@@ -59,6 +62,12 @@ class Profile(Names):
     """Whether it keeps names and e-mail addresses to itself."""
     refuse_same_second: bool = True
     """Whether a second score for one cell in the same second is refused with 409, as Moodle does."""
+    shows_leavers: bool = False
+    """Whether who has left stays on the roster."""
+    clamps: bool = False
+    """Whether a score above the maximum is cut to it."""
+    empty_roster: ClassVar[bytes | None] = None
+    """What stands in the place of a page of the roster with nobody on it; None: a page like all others."""
     places: Decimal = Decimal("0.00001")
     """To which its gradebook rounds."""
 
@@ -74,25 +83,34 @@ class Profile(Names):
 
     def launch_roles(self, enrolment: Enrolment) -> list[str]:
         """The roles as launches spell them."""
-        if enrolment.role == "TeachingAssistant":  # LTI Core 1.3, appendix A.2.3.2: a sub-role comes with its principal
-            roles = [f"{_MEMBERSHIP}/Instructor#TeachingAssistant", f"{_MEMBERSHIP}#Instructor"]
-        else:
-            roles = [f"{_MEMBERSHIP}#{enrolment.role}"]
-        return [*roles, TEST_USER] if enrolment.person.is_test_student else roles
+        roles = dict.fromkeys(uri for role in enrolment.roles for uri in _uris(role))
+        return [*roles, TEST_USER] if enrolment.person.is_test_student else [*roles]
 
     def declares_line_item(self, items: Sequence[LineItem]) -> bool:
         """Whether a launch names the activity's column: only when there is exactly one."""
         return len(items) == 1
 
+    # -- refusals ------------------------------------------------------------------------------------------------------
+
+    def refusal(
+        self, status: HTTPStatus, text: str, url: str, *, headers: Mapping[str, str] | None = None
+    ) -> errors.LmsRefusal:
+        """A refusal in this LMS's form; `url` is what was asked for."""
+        return errors.LmsRefusal(status, self.error_body(status, text), url, headers=headers)
+
+    def error_body(self, status: HTTPStatus, text: str) -> Any:
+        """The body of a refusal: text, or what becomes JSON."""
+        return text
+
     # -- rosters -------------------------------------------------------------------------------------------------------
 
     def listed(self, course: Course, role: str | None) -> list[Enrolment]:
-        """Who is on the roster, of one role or of all; those who left are not."""
-        return course.active(role)
+        """Who is on the roster, of one role or of all."""
+        return course.everybody(role) if self.shows_leavers else course.active(role)
 
     def roster_role(self, enrolment: Enrolment) -> list[str]:
         """The roles as rosters spell them."""
-        return ["Mentor" if enrolment.role == MENTOR else str(enrolment.role)]
+        return list(enrolment.roles)
 
     def status(self, enrolment: Enrolment) -> str | None:
         """What the roster says of the membership; None to say nothing."""
@@ -120,21 +138,21 @@ class Profile(Names):
             **self.tells(enrolment.person),
         }
 
-    def members(self, course: Course, role: str | None) -> list[dict[str, Any]]:
-        """The whole roster."""
-        return [self.member(one) for one in self.listed(course, role)]
-
     def check_roster_query(self, course: Course, query: Mapping[str, str], url: str) -> None:
         """Raises LmsRefusal for an activity that the course has not."""
         link = query.get("resourceLinkId")
         if link and course.find_activity(link) is None:
-            raise errors.LmsRefusal(HTTPStatus.NOT_FOUND, "Requested ResourceLink was not found", url)
+            raise self.refusal(HTTPStatus.NOT_FOUND, "Requested ResourceLink was not found", url)
 
     # -- pages ---------------------------------------------------------------------------------------------------------
 
     def largest_page(self, kind: str) -> int | None:
         """Most entries on a page of `members`, `lineItems` or `scores`; None for everything at once."""
         return self.page_size
+
+    def usual_page(self, kind: str) -> int | None:
+        """Most entries on a page where no `limit` is asked for; None for everything at once."""
+        return self.largest_page(kind)
 
     def honours_limit(self, kind: str) -> bool:
         """Whether a smaller `limit` makes smaller pages."""
@@ -170,18 +188,18 @@ class Profile(Names):
     def check_course(self, course: Course, url: str) -> None:
         """Raises LmsRefusal when the course takes no calls about grades any more."""
         if course.is_concluded:
-            raise errors.LmsRefusal(HTTPStatus.FORBIDDEN, "This course is over.", url)
+            raise self.refusal(HTTPStatus.FORBIDDEN, "This course is over.", url)
 
     def check_new_line_item(self, body: Mapping[str, Any], url: str) -> None:
         """Raises LmsRefusal for a line item that it does not create."""
 
     def missing_line_item(self, item_id: str, url: str) -> errors.LmsRefusal:
         """What it says when there is no such column."""
-        return errors.LmsRefusal(HTTPStatus.NOT_FOUND, "Not Found: the grade item doesn't exist.", url)
+        return self.refusal(HTTPStatus.NOT_FOUND, "Not Found: the grade item doesn't exist.", url)
 
     def foreign_line_item(self, item: LineItem) -> errors.LmsRefusal:
         """What it says of a column of another course."""
-        return errors.LmsRefusal(HTTPStatus.FORBIDDEN, "Not allowed in context", item.id)
+        return self.refusal(HTTPStatus.FORBIDDEN, "Not allowed in context", item.id)
 
     def line_item(self, item: LineItem, course: Course) -> dict[str, Any]:
         """A column as it tells it."""
@@ -230,12 +248,12 @@ class Profile(Names):
         """Raises LmsRefusal for somebody who can have no grade here; always for somebody unknown."""
         if not self.is_gradable(course, person):
             text = f"Incorrect score received for user {score['userId']}"
-            raise errors.LmsRefusal(HTTPStatus.BAD_REQUEST, text, item.url("/scores"))
+            raise self.refusal(HTTPStatus.BAD_REQUEST, text, item.url("/scores"))
 
     def is_gradable(self, course: Course, person: Person | None) -> bool:
         """Whether this is a learner who is in the course now."""
         place = course.people.get(person.id) if person is not None else None
-        return place is not None and place.is_active and place.role == "Learner"
+        return place is not None and place.is_active and Role.LEARNER in place.roles
 
     def check_time(self, item: LineItem, person: Person, cell: Cell | None, now: datetime) -> None:
         """Raises LmsRefusal for a score that comes too soon after, or before, what is stored.
@@ -244,7 +262,7 @@ class Profile(Names):
         """
         if self.refuse_same_second and cell is not None and int(cell.timestamp.timestamp()) >= int(now.timestamp()):
             text = f"Refusing score with an earlier timestamp for item {item.number} and user {person.lti_id}"
-            raise errors.LmsRefusal(HTTPStatus.CONFLICT, text, item.url("/scores"))
+            raise self.refusal(HTTPStatus.CONFLICT, text, item.url("/scores"))
 
     def store(self, cell: Cell, score: Mapping[str, Any]) -> bool:
         """Put the score into the cell; False if nothing comes of it."""
@@ -264,13 +282,18 @@ class Profile(Names):
 
     def fit(self, value: Decimal, maximum: Decimal, item: LineItem) -> Decimal:
         """The value out of another maximum, as a value out of the column's."""
+        value = min(value, maximum) if self.clamps else value
         try:
             return (value * item.score_maximum / maximum).quantize(self.places)
         except ArithmeticError:
             text = "Incorrect score received: it does not fit the gradebook"
-            raise errors.LmsRefusal(HTTPStatus.BAD_REQUEST, text, item.url("/scores")) from None
+            raise self.refusal(HTTPStatus.BAD_REQUEST, text, item.url("/scores")) from None
 
     # -- results -------------------------------------------------------------------------------------------------------
+
+    def tells_results_of(self, course: Course, person: Person) -> bool:
+        """Whether it tells the results of somebody who is asked for by id."""
+        return True
 
     def result(self, cell: Cell, person: Person, *, is_alone: bool) -> dict[str, Any]:
         """A cell as it tells it; `is_alone`: it was asked for this person."""
@@ -290,13 +313,21 @@ class Profile(Names):
 
     def tool_removed(self, url: str) -> errors.LmsRefusal:
         """What it says when the tool was taken out of the course."""
-        return errors.LmsRefusal(HTTPStatus.FORBIDDEN, "Not allowed in context", url)
+        return self.refusal(HTTPStatus.FORBIDDEN, "Not allowed in context", url)
 
-    def throttled(self, url: str) -> errors.LmsRefusal:
-        """What it says to a call that is one too many."""
-        return errors.LmsRefusal(HTTPStatus.TOO_MANY_REQUESTS, "Too Many Requests", url, headers={"Retry-After": "1"})
+    def throttled(self, url: str, wait: float = 1) -> errors.LmsRefusal:
+        """What it says to a call that is one too many; `wait`: seconds until it would take one again."""
+        headers = {"Retry-After": str(math.ceil(wait))}
+        return self.refusal(HTTPStatus.TOO_MANY_REQUESTS, "Too Many Requests", url, headers=headers)
 
     @contextmanager
     def paced(self, now: datetime, url: str) -> Iterator[Mapping[str, str]]:
         """Around each call: raises LmsRefusal for one too many, else gives the headers that speak of the pace."""
         yield {}
+
+
+def _uris(role: str) -> list[str]:
+    """A role in full. A sub-role comes with its principal (LTI Core 1.3, appendix A.2.3.2)."""
+    if role == Role.TEACHING_ASSISTANT:
+        return [f"{_MEMBERSHIP}/Instructor#TeachingAssistant", f"{_MEMBERSHIP}#Instructor"]
+    return [f"{_MEMBERSHIP}#{role}"]

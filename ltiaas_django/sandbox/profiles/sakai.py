@@ -14,6 +14,7 @@ from ..paging import Position
 from ..school import Person
 from .profile import Profile, Quirk
 
+_OTHER_STATUSES = (HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS)
 _SERVLET = "sakai, lti/lti-blis, LTI13Servlet.java"
 
 
@@ -36,8 +37,13 @@ class Sakai(Profile):
         ),
         Quirk("sourcedid", "Members have a person sourcedid.", _SERVLET),
         Quirk("absent", "Who has left is not on the roster.", _SERVLET),
-        Quirk("not-in-site", "A score for somebody who is no learner of the site is 400 in plain text.", _SERVLET),
-        Quirk("gone", "A deleted column is 400.", _SERVLET),
+        Quirk(
+            "not-in-site",
+            "A score for somebody who is no learner of the site is 400 in plain text.",
+            _SERVLET + "; for teachers inferred",
+        ),
+        Quirk("gone", "A deleted column is 400.", _SERVLET + "; its words are inferred"),
+        Quirk("all-400", "An activity that is not there is 400 too.", "inferred from " + _SERVLET),
         Quirk("closed", "A course that is over is 400 “Could not load site”.", _SERVLET),
         Quirk("token", "A tool that was taken out of the site is told 403 “signature_error”.", _SERVLET),
         Quirk("same-time", "Scores of the same time are taken.", _SERVLET),
@@ -45,6 +51,7 @@ class Sakai(Profile):
 
     page_size = None
     refuse_same_second = False
+    empty_roster = b""
 
     def person_id(self, school: str, person: str, number: int) -> str:
         return uuid_of("person", self.name, school, person)
@@ -67,23 +74,25 @@ class Sakai(Profile):
     def page_query(self, at: Position) -> list[tuple[str, object]]:
         return [*at.filters, ("start", at.start), ("limit", at.limit)]
 
+    def refusal(
+        self, status: HTTPStatus, text: str, url: str, *, headers: Mapping[str, str] | None = None
+    ) -> errors.LmsRefusal:
+        known = status if status in _OTHER_STATUSES else HTTPStatus.BAD_REQUEST
+        return super().refusal(known, text, url, headers=headers)
+
     def tool_removed(self, url: str) -> errors.LmsRefusal:
-        return errors.LmsRefusal(HTTPStatus.FORBIDDEN, "signature_error", url)
+        return self.refusal(HTTPStatus.FORBIDDEN, "signature_error", url)
 
     def check_course(self, course: Course, url: str) -> None:
         if course.is_concluded:
-            raise _refusal("Could not load site associated with content", url)
+            raise self.refusal(HTTPStatus.BAD_REQUEST, "Could not load site associated with content", url)
 
     def missing_line_item(self, item_id: str, url: str) -> errors.LmsRefusal:
-        return _refusal("Could not load line item", url)
+        return self.refusal(HTTPStatus.BAD_REQUEST, "Could not load line item", url)
 
     def foreign_line_item(self, item: LineItem) -> errors.LmsRefusal:
-        return _refusal("Could not load line item", item.id)
+        return self.missing_line_item(item.id, item.id)
 
     def check_person(self, course: Course, item: LineItem, person: Person | None, score: Mapping[str, Any]) -> None:
         if not self.is_gradable(course, person):
-            raise _refusal("User does not belong to site", item.url("/scores"))
-
-
-def _refusal(text: str, url: str) -> errors.LmsRefusal:
-    return errors.LmsRefusal(HTTPStatus.BAD_REQUEST, text, url)
+            raise self.refusal(HTTPStatus.BAD_REQUEST, "User does not belong to site", item.url("/scores"))

@@ -28,6 +28,7 @@ class Schoology(Profile):
         ),
         Quirk("no-id", "A new column whose body names an id is 400.", "lti_1p3 issue 27"),
         Quirk("not-gradable", "A score for somebody who is no learner is 400.", "inferred"),
+        Quirk("absent", "Who has left is not on the roster.", "inferred"),
         Quirk("gone", "A deleted column is 404.", "inferred"),
         Quirk("same-time", "Scores of the same time are taken.", "inferred"),
     )
@@ -53,19 +54,20 @@ class Schoology(Profile):
     def roster_path(self, course_number: int) -> str:
         return f"/lti-nrps/v1/{hex_of(10, 'section', course_number)}"
 
+    def error_body(self, status: HTTPStatus, text: str) -> Any:
+        return {"error": text}
+
     def check_roster_query(self, course: Course, query: Mapping[str, str], url: str) -> None:
         if "resourceLinkId" in query:
-            said = {"error": 'Invalid parameter: "query.rlid" is not allowed'}
-            raise errors.LmsRefusal(HTTPStatus.BAD_REQUEST, said, url)
+            raise self.refusal(HTTPStatus.BAD_REQUEST, 'Invalid parameter: "query.rlid" is not allowed', url)
 
     def missing_line_item(self, item_id: str, url: str) -> errors.LmsRefusal:
-        return errors.LmsRefusal(HTTPStatus.NOT_FOUND, {"error": "Line item not found"}, url)
+        return self.refusal(HTTPStatus.NOT_FOUND, "Line item not found", url)
 
     def check_person(self, course: Course, item: LineItem, person: Person | None, score: Mapping[str, Any]) -> None:
         if not self.is_gradable(course, person):
-            said = {"error": "Invalid userId"}
-            raise errors.LmsRefusal(HTTPStatus.BAD_REQUEST, said, item.url("/scores"))
+            raise self.refusal(HTTPStatus.BAD_REQUEST, "Invalid userId", item.url("/scores"))
 
     def check_new_line_item(self, body: Mapping[str, Any], url: str) -> None:
         if "id" in body:
-            raise errors.LmsRefusal(HTTPStatus.BAD_REQUEST, {"error": '"id" is not allowed'}, url)
+            raise self.refusal(HTTPStatus.BAD_REQUEST, '"id" is not allowed', url)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
+
+from ltiaas_django.vocabulary import Role
 
 from .. import errors
 from ..courses import Course, Enrolment
@@ -22,7 +25,7 @@ class Trouble(enum.StrEnum):
     REPEATS = "repeats"
     """The last page links back to the first."""
     DOUBLES = "doubles"
-    """People are listed once for each page they were near to, and once for each role."""
+    """People are listed once for each role."""
     BREAKS = "breaks"
     """The second page is a server error."""
     STRAYS = "strays"
@@ -52,25 +55,24 @@ class GenericStrict(Profile):
         Quirk("not-gradable", "A score for somebody who is no learner is 403.", "made up"),
         Quirk("older", "A score that is not newer is taken and ignored.", "made up"),
         Quirk("throttle", "Too much is 429, without Retry-After.", "made up"),
+        Quirk("gone", "A deleted column is 404.", "made up"),
         Quirk("closed", "A course that is over answers 403.", "made up"),
     )
 
     page_size = 3
+    shows_leavers = True
     trouble: Trouble = Trouble.NONE
 
     def listed(self, course: Course, role: str | None) -> list[Enrolment]:
-        return [one for one in course.people.values() if role in (None, one.role)]
+        people = super().listed(course, role)
+        if self.trouble != Trouble.DOUBLES:
+            return people
+        return [entry for one in people for entry in (one, replace(one, role=Role.LEARNER))]
 
     def status(self, enrolment: Enrolment) -> str | None:
         if enrolment.is_active:
             return None
         return "Deleted" if enrolment.person.number % 2 else "Inactive"
-
-    def members(self, course: Course, role: str | None) -> list[dict[str, Any]]:
-        members = super().members(course, role)
-        if self.trouble != Trouble.DOUBLES:
-            return members
-        return [entry for one in members for entry in (one, {**one, "roles": ["Learner"]})]
 
     def links(self, kind: str, links: dict[str, str], at: Position) -> dict[str, str]:
         links = super().links(kind, links, at)
@@ -92,7 +94,7 @@ class GenericStrict(Profile):
 
     def check_person(self, course: Course, item: LineItem, person: Person | None, score: Mapping[str, Any]) -> None:
         if not self.is_gradable(course, person):
-            raise errors.LmsRefusal(HTTPStatus.FORBIDDEN, "This person cannot be graded here.", item.url("/scores"))
+            raise self.refusal(HTTPStatus.FORBIDDEN, "This person cannot be graded here.", item.url("/scores"))
 
     def post(self, course: Course, item: LineItem, score: Mapping[str, Any]) -> Cell | None:
         person = course.school.find_person(score["userId"])
@@ -101,5 +103,5 @@ class GenericStrict(Profile):
             return None
         return super().post(course, item, score)
 
-    def throttled(self, url: str) -> errors.LmsRefusal:
-        return errors.LmsRefusal(HTTPStatus.TOO_MANY_REQUESTS, "Slow down.", url)
+    def throttled(self, url: str, wait: float = 1) -> errors.LmsRefusal:
+        return self.refusal(HTTPStatus.TOO_MANY_REQUESTS, "Slow down.", url)

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from ltiaas_django.sandbox import Sandbox, SandboxServer, certificates
-from ltiaas_django.sandbox.profiles import PROFILES, Profile
+from ltiaas_django.sandbox.profiles import PROFILES, Profile, overview
 from ltiaas_django.sandbox.scenarios import SCENARIOS, SMALL
 from ltiaas_django.sandbox.simulator import DEFAULT_API_KEY, DEFAULT_TOOL_URL
 
@@ -60,6 +60,11 @@ class Command(BaseCommand):
             help="the LMS to behave like (default: %(default)s, which keeps to the specifications)",
         )
         parser.add_argument(
+            "--profiles",
+            action="store_true",
+            help="list the profiles and what each does that a tool would not expect, and stop",
+        )
+        parser.add_argument(
             "--scenario",
             choices=list(SCENARIOS),
             default=SMALL,
@@ -72,6 +77,9 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["profiles"]:
+            self.stdout.write(overview(), ending="")
+            return
         sandbox = Sandbox(
             api_key=options["api_key"],
             tool_url=options["tool_url"],

@@ -1,4 +1,4 @@
-"""How Sphinx makes the site: `make docs`. Nothing is fetched while it builds, and its pages load nothing from elsewhere."""
+"""How Sphinx makes the site (`make docs`). Nothing is fetched meanwhile; its pages load nothing from elsewhere."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import inspect
+import itertools
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -44,10 +45,8 @@ class Setting:
 def settings() -> list[Setting]:
     """Every setting, in the order of the code."""
     texts = attribute_texts(conf.Settings)
-    [tree] = ast.parse(inspect.getsource(conf.Settings)).body
-    assert isinstance(tree, ast.ClassDef)
     found = []
-    for node in tree.body:
+    for node in _body(conf.Settings):
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             name, rule = node.target.id, checks.RULES[node.target.id]
             default = "" if node.value is None else _typed(getattr(conf.Settings, name), node.value)
@@ -62,18 +61,19 @@ def _typed(value: object, source: ast.expr) -> str:
 
 def attribute_texts(owner: type[Any] | ModuleType) -> dict[str, str]:
     """The docstrings that stand after the assignments of a class or a module, by name."""
-    tree: ast.Module | ast.stmt = ast.parse(inspect.getsource(owner))
-    if inspect.isclass(owner):
-        assert isinstance(tree, ast.Module)
-        [tree] = tree.body
-    assert isinstance(tree, ast.Module | ast.ClassDef)
     found = {}
-    for node, after in zip(tree.body, tree.body[1:], strict=False):
+    body = _body(owner)
+    for node, after in itertools.pairwise(body):
         targets = [node.target] if isinstance(node, ast.AnnAssign) else getattr(node, "targets", [])
         match after:
             case ast.Expr(value=ast.Constant(value=str(text))):
                 found.update({target.id: inspect.cleandoc(text) for target in targets if isinstance(target, ast.Name)})
     return found
+
+
+def _body(owner: type[Any] | ModuleType) -> list[ast.stmt]:
+    body = ast.parse(inspect.getsource(owner)).body
+    return body[0].body if inspect.isclass(owner) and isinstance(body[0], ast.ClassDef) else body
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -112,9 +112,7 @@ class Check:
 
 def checks_found() -> list[Check]:
     """Every id of the system checks, errors first, with what is said of an example."""
-    titles = {
-        code: title.strip() for code, title in re.findall(r"\b([EW]\d{3})  (.+?)(?= {3,}|$)", _checks_table(), re.M)
-    }
+    titles = check_titles()
     found = []
     for code in check_codes():
         said = mistakes.provoke(code)
@@ -123,13 +121,16 @@ def checks_found() -> list[Check]:
     return found
 
 
+def check_titles() -> dict[str, str]:
+    """What the table at the top of the checks calls them: two columns, an id and a few words in each."""
+    entries = re.findall(r"\b([EW]\d{3})  (.+?)(?= {3,}|$)", inspect.getdoc(checks) or "", re.MULTILINE)
+    return {code: title.strip() for code, title in entries}
+
+
 def check_codes() -> list[str]:
-    """The ids that stand in the source of the checks, without the package's name."""
-    return sorted(set(re.findall(r"\b[EW]\d{3}\b", inspect.getsource(checks))))
-
-
-def _checks_table() -> str:
-    return inspect.getdoc(checks) or ""
+    """The ids that stand in the code of the checks, without the package's name."""
+    code = inspect.getsource(checks).replace(checks.__doc__ or "", "")
+    return sorted(set(re.findall(r"\b[EW]\d{3}\b", code)))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

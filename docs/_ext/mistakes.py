@@ -50,7 +50,7 @@ MISTAKES: Mapping[str, Mapping[str, Any]] = {
 
 urlpatterns: list[Any] = []  # of a site that has not mounted the launch URL
 
-_CHECKS = (
+CHECKS = (
     checks.check_settings,
     checks.check_middleware,
     checks.check_site,
@@ -65,7 +65,7 @@ def provoke(code: str) -> django_checks.CheckMessage | None:
     if code not in MISTAKES:
         return None
     with override_settings(**MISTAKES[code]), _site(code):
-        for check in _CHECKS:
+        for check in CHECKS:
             for message in check():
                 if message.id == f"ltiaas.{code}":
                     return message

@@ -11,6 +11,7 @@ from django.core import management
 
 from docs._ext import facts, mistakes, reference
 from ltiaas_django import checks, conf, exceptions, models, signals
+from ltiaas_django.sandbox.profiles import PROFILES
 from tests.blocks import ROOT
 
 PAGES = ROOT / "docs" / "reference"
@@ -124,3 +125,10 @@ def test_every_address_is_described() -> None:
     found = {one.name: one.text for one in facts.addresses()}
     assert "ltiaas:launch" in found
     assert undescribed(found) == []
+
+
+def test_every_lms_of_the_sandbox_says_what_it_does_and_where_that_is_known_from() -> None:
+    found = {one.name: one for one in facts.lmss()}
+    assert set(found) == set(PROFILES)
+    assert [name for name, one in found.items() if name != "plain" and not one.quirks] == []
+    assert [quirk for one in found.values() for quirk in one.quirks if not quirk.text or not quirk.source] == []

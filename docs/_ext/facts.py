@@ -5,6 +5,7 @@ Descriptions are the docstrings that stand in the code; where one is missing, th
 
 from __future__ import annotations
 
+import argparse
 import ast
 import dataclasses
 import inspect
@@ -18,14 +19,17 @@ from unittest import mock
 
 import celery
 from django.core import management
+from django.core.management.base import DjangoHelpFormatter
 from django.db import models as django_models
 from django.dispatch import Signal
 
 from docs._ext import mistakes
 from ltiaas_django import checks, conf, exceptions, models, signals, tasks, urls
+from ltiaas_django.sandbox import control
+from ltiaas_django.sandbox.profiles import PROFILES, Quirk
 
 PACKAGE = "ltiaas_django"
-_HELP_WIDTH = 100  # columns, of the pages on commands
+_HELP_WIDTH = 84  # columns that fit on a page
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -84,7 +88,7 @@ class Command:
     text: str
     """What it is for: a sentence."""
     help: str
-    """What `--help` prints."""
+    """What `--help` prints of its own arguments."""
 
 
 def commands() -> list[Command]:
@@ -93,10 +97,16 @@ def commands() -> list[Command]:
     for name, app in sorted(management.get_commands().items()):
         if str(app).startswith(PACKAGE):
             command = management.load_command_class(app, name)
-            with mock.patch.dict(os.environ, {"COLUMNS": str(_HELP_WIDTH + 2), "NO_COLOR": "1"}):
-                text = command.create_parser("manage.py", name).format_help()
-            found.append(Command(name, command.help, text))
+            found.append(Command(name, command.help, _help(command.create_parser("manage.py", name))))
     return found
+
+
+def _help(parser: argparse.ArgumentParser) -> str:
+    for action in parser._actions:
+        if DjangoHelpFormatter.show_last & set(action.option_strings):
+            action.help = argparse.SUPPRESS  # what every command of Django's takes
+    with mock.patch.dict(os.environ, {"COLUMNS": str(_HELP_WIDTH + 2), "NO_COLOR": "1"}):
+        return parser.format_help()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -267,3 +277,33 @@ def addresses() -> list[Address]:
         text = (inspect.getdoc(view) or "").partition("\n\n")[0].replace("\n", " ")
         found.append(Address(f"/lti/{pattern.pattern}", f"{urls.app_name}:{pattern.name}", text))
     return found
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Lms:
+    """An LMS that the sandbox can behave like."""
+
+    name: str
+    title: str
+    text: str
+    like: str
+    """The name of the one that it differs from; blank for the specification."""
+    quirks: list[Quirk]
+    """What it does that the one it is like does not."""
+
+
+def lmss() -> list[Lms]:
+    """Every profile of the sandbox."""
+    found = []
+    for profile in PROFILES.values():
+        parent: Any = profile.__bases__[0]
+        known = getattr(parent, "quirks", ())
+        like = getattr(parent, "name", "") if known else ""
+        own = [quirk for quirk in profile.quirks if quirk not in known]
+        found.append(Lms(profile.name, profile.title, inspect.getdoc(profile) or "", like, own))
+    return found
+
+
+def control_api() -> str:
+    """What scripts may ask of the sandbox."""
+    return inspect.getdoc(control) or ""

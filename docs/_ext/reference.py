@@ -128,11 +128,24 @@ def _addresses() -> Iterator[str]:
     yield "\n".join(["| address | name | |", "|---|---|---|", *rows])
 
 
+def _lmss() -> Iterator[str]:
+    for one in facts.lmss():
+        yield f"## {one.title}: `{one.name}`"
+        yield one.text + (f" What `{one.like}` does, and:" if one.like else "")
+        yield "\n".join(f"- {_as_text(quirk.text)} <small>({_as_text(quirk.source)})</small>" for quirk in one.quirks)
+
+
+def _control() -> Iterator[str]:
+    yield _code("text", facts.control_api())
+
+
 WRITERS: dict[str, Callable[..., Iterator[str]]] = {
     "addresses": _addresses,
     "checks": _checks,
     "commands": _commands,
+    "control": _control,
     "errors": _errors,
+    "lmss": _lmss,
     "models": _models,
     "settings": _settings,
     "signals": _signals,

@@ -30,6 +30,7 @@ def setup(app: Sphinx) -> dict[str, Any]:
         "env-get-outdated", lambda _app, env, *_changes: [name for name in env.found_docs if "reference/" in name]
     )
     app.connect("autodoc-process-docstring", _mark_examples)
+    app.connect("autodoc-process-signature", _say_default)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
 
 
@@ -182,3 +183,10 @@ def _mark_examples(_app: Sphinx, _what: str, _name: str, _thing: object, _option
 def _is_in_field(line: str) -> bool:
     """Whether the line opens a list, whose items are indented as well."""
     return line.lstrip().startswith(("-", "*", ":", ".."))
+
+
+def _say_default(
+    _app: Sphinx, _what: str, _name: str, _thing: object, _options: object, signature: str | None, returned: str | None
+) -> tuple[str | None, str | None]:
+    """A dataclass's default that is made anew each time has no text that could be read as Python."""
+    return (signature.replace("<factory>", "...") if signature else signature), returned

@@ -60,7 +60,7 @@ html_show_sourcelink = False
 html_copy_source = False
 html_theme_options: dict[str, Any] = {"footer_icons": []}
 
-myst_enable_extensions = ["colon_fence", "deflist"]
+myst_enable_extensions = ["colon_fence", "tasklist"]
 myst_heading_anchors = 3  # a page may be linked to at its headings, as on a forge
 default_role = "code"  # docstrings write names in single backticks
 add_module_names = False

@@ -8,6 +8,7 @@ plain text with names in single backticks; an indented example in them becomes a
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ from ltiaas_django import exceptions
 
 _WRITTEN_BY_AUTODOC = {"ApiError", "Launch", "Throttled"}
 """Classes that a page shows in full as well: signatures lead there."""
+_WIDTH = 90  # columns of a block that fit on a page
 MARK = re.compile(r"^<!-- reference: (?P<name>[\w-]+)(?P<words>[^>\n]*) -->$", re.MULTILINE)
 
 
@@ -72,7 +74,7 @@ def _commands() -> Iterator[str]:
 def _checks() -> Iterator[str]:
     for one in facts.checks_found():
         yield f"(check-{one.id.partition('.')[2].lower()})=\n## {one.id}: {one.title}"
-        yield _code("text", f"{one.says}\nHINT: {one.hint}")
+        yield _code("text", "\n".join(textwrap.fill(line, _WIDTH) for line in (one.says, f"HINT: {one.hint}")))
 
 
 def _signals() -> Iterator[str]:
@@ -84,7 +86,7 @@ def _signals() -> Iterator[str]:
 def _errors() -> Iterator[str]:
     found = facts.errors()
     yield _code("text", "\n".join(_branch(one) for one in found))
-    rows = ["| error | | says |", "|---|---|---|"]
+    rows = ["| error | status or code | says |", "|---|---|---|"]
     for one in found:
         text = one.text.replace("\n\n", " ").replace("\n", " ")
         rows.append(f"| `{one.name}` | {_about(one.kind)} | {text} |")
@@ -121,12 +123,12 @@ def _models(*names: str) -> Iterator[str]:
         yield f"(model-{model.name.lower()})=\n## `{model.name}`"
         yield model.text
         rows = [f"| `{field.name}` | {field.holds} | {field.text.replace(chr(10), ' ')} |" for field in model.fields]
-        yield "\n".join(["| field | holds | |", "|---|---|---|", *rows])
+        yield "\n".join(["| field | holds | meaning |", "|---|---|---|", *rows])
 
 
 def _addresses() -> Iterator[str]:
     rows = [f"| `{one.path}` | `{one.name}` | {one.text} |" for one in facts.addresses()]
-    yield "\n".join(["| address | name | |", "|---|---|---|", *rows])
+    yield "\n".join(["| address | name | meaning |", "|---|---|---|", *rows])
 
 
 def _lmss() -> Iterator[str]:

@@ -139,8 +139,9 @@ def check_titles() -> dict[str, str]:
 
 def check_codes() -> list[str]:
     """The ids that stand in the code of the checks, without the package's name."""
-    code = inspect.getsource(checks).replace(checks.__doc__ or "", "")
-    return sorted(set(re.findall(r"\b[EW]\d{3}\b", code)))
+    _docstring, *code = ast.parse(inspect.getsource(checks)).body
+    constants = (node.value for part in code for node in ast.walk(part) if isinstance(node, ast.Constant))
+    return sorted({found for one in constants for found in re.findall(r"\b[EW]\d{3}\b", str(one))})
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

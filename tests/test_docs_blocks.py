@@ -16,7 +16,7 @@ import subprocess
 import sys
 import textwrap
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 import pytest
@@ -187,7 +187,7 @@ def check_unit(block: Block, request: pytest.FixtureRequest) -> None:
     """A unit of systemd: it starts a Celery command of this project, and starts it again whenever it ends."""
     unit = configparser.ConfigParser(interpolation=None)
     unit.optionxform = str  # type: ignore[method-assign,assignment]
-    unit.read_string(block.code)
+    unit.read_string(block.code.replace("\\\n", " "))
     check_celery_command([pathlib.PurePath(word).name for word in shlex.split(unit["Service"]["ExecStart"])])
     assert unit["Service"]["Restart"] == "always"
 
@@ -202,9 +202,7 @@ def check_log_format(block: Block, request: pytest.FixtureRequest) -> None:
 
 def check_shell(block: Block, request: pytest.FixtureRequest) -> None:
     """Every command of the block exists and takes these arguments; nothing is run."""
-    code = block.code.replace("\\\n", " ")
-    lines = [line.removeprefix("$ ").strip() for line in code.splitlines()]
-    commands = [words for line in lines if (words := shlex.split(line, comments=True))]
+    commands = list(read_commands(block.code.replace("\\\n", " ")))
     assert commands, "an empty block"
     for words in commands:
         while "=" in words[0]:  # VARIABLE=value in front of a command
@@ -212,6 +210,21 @@ def check_shell(block: Block, request: pytest.FixtureRequest) -> None:
         checker = COMMANDS.get(words[0].removeprefix(".venv/bin/"))
         assert checker, f"no check for the command {words[0]!r}"
         checker(words)
+
+
+def read_commands(code: str) -> Iterator[list[str]]:
+    """The words of each command."""
+    begun = ""
+    for line in code.splitlines():
+        begun += line.removeprefix("$ ") + "\n"
+        try:
+            words = shlex.split(begun, comments=True)
+        except ValueError:
+            continue  # a quotation goes on in the next line
+        begun = ""
+        if words:
+            yield words
+    assert not begun, "a quotation has no end"
 
 
 def check_make(words: list[str]) -> None:

@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage lint format types audit sabotage bench messages constraints check-python clean
+.PHONY: help demo test coverage lint format types docs audit sabotage bench messages constraints check-python clean
 .DELETE_ON_ERROR:
 
 help: ## show this list
@@ -31,6 +31,10 @@ format: $(VENV)/.dev ## mend style and format
 
 types: $(VENV)/.dev ## check types
 	$(BIN)/mypy
+
+docs: $(VENV)/.dev ## build the documentation site into docs/_build; a warning is an error
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --fresh-env --quiet --builder html docs docs/_build/html
+	@echo "The site is in docs/_build/html/index.html"
 
 audit: $(VENV)/.dev ## look for known weaknesses, in our code and in what it depends on
 	$(BIN)/python .ci/audit.py
@@ -58,7 +62,7 @@ constraints: check-python ## renew constraints.txt from the newest releases
 	grep -c == constraints.txt | sed 's/$$/ releases in constraints.txt/'
 
 clean: ## remove the environments and caches
-	rm -rf $(VENV) .nox .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage htmlcov build dist
+	rm -rf $(VENV) .nox .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage htmlcov build dist docs/_build
 
 # The stamps live inside the environment: it is filled again when a file that describes it changes.
 $(VENV)/.demo: pyproject.toml constraints.txt | check-python

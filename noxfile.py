@@ -68,6 +68,15 @@ def types(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """The documentation site, strictly; and its tutorial, followed in an environment that has nothing yet."""
+    install(session)
+    options = ("--fail-on-warning", "--keep-going", "--fresh-env", "--quiet")
+    session.run("sphinx-build", *options, "docs", "docs/_build/html")
+    session.run("python", "docs/run_tutorial.py", "--fresh")
+
+
+@nox.session
 def services(session: nox.Session) -> None:
     """The suite on PostgreSQL, and workers on every broker; nothing may be skipped for want of a service."""
     missing = [name for name in SERVICES if name not in os.environ]

@@ -415,9 +415,11 @@ class Delivery:
     given: Decimal | None
     maximum: Decimal | None
     state: Literal["pending", "sent", "failed", "parked"]
+    """`failed` is tried again, or waits for a launch; `parked` waits for a person."""
     why: str
     """A sentence for a teacher; blank when all is well."""
     since: datetime
+    """When a sent one was sent and a parked one last tried; of all others, when they were recorded."""
     tag: str
     resource_id: str
 

@@ -1,22 +1,21 @@
 """docs/how-to/testing.md: its six tests are the example's, word for word, and all else on it runs.
 
-The line before a block names its handler here, as in the README: `<!-- test: NAME -->`.
+The line before a block names its handler here, as on the other pages: `<!-- test: NAME -->`.
 """
 
 from __future__ import annotations
 
 import ast
 import configparser
-import pathlib
 
 import pytest
 
 from ltiaas_django.sandbox import Sandbox
 from ltiaas_django.testing.serving import TRANSPORTS
-from tests import test_readme
+from tests import test_docs_blocks
+from tests.blocks import ROOT, all_blocks
 
-ROOT = pathlib.Path(__file__).parent.parent.parent
-BLOCKS = list(test_readme.read_blocks((ROOT / "docs" / "how-to" / "testing.md").read_text()))
+BLOCKS = [block for block in all_blocks() if block.page in test_docs_blocks.HANDLED_ELSEWHERE]
 EXAMPLE = (ROOT / "example_project" / "quiz" / "tests" / "test_lti.py").read_text()
 
 
@@ -49,7 +48,7 @@ def test_the_other_tests_pass_in_a_tool(tool):
 
 @pytest.mark.parametrize("block", [block for block in BLOCKS if block.name == "shell"], ids=lambda block: block.line)
 def test_the_commands_exist(block, request):
-    test_readme.check_shell(block, request)
+    test_docs_blocks.check_shell(block, request)
 
 
 def test_the_ini_file_says_what_there_is(pytestconfig):

@@ -1,13 +1,13 @@
-"""Every fenced block of the README is run or checked.
+"""Every fenced block of the README and the documentation is run or checked.
 
-The line before a block names its handler here: `<!-- test: NAME -->`. A block without one fails, and so does a name
-that nobody handles.
+The line before a block names its handler here: `<!-- test: NAME -->`, or `<!-- test: NAME WORDS -->`. A block without
+one fails, and so does a name that nobody handles. Blocks named `file` and `settings-too` of one page make one project.
 """
 
 from __future__ import annotations
 
 import ast
-import dataclasses
+import configparser
 import os
 import pathlib
 import re
@@ -17,40 +17,26 @@ import sys
 import textwrap
 import tomllib
 from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
 
 import pytest
 from django.core import management
 from django.core.management import ManagementUtility
+from django.urls import resolve
 
-ROOT = pathlib.Path(__file__).parent.parent
-README = ROOT / "README.md"
-BLOCK = re.compile(
-    r"(?:^<!-- test: (?P<name>[\w-]+) -->\n\s*)?^```(?P<language>[^\n]*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
-)
+import noxfile
+from docs._ext import facts
+from tests.blocks import ROOT, Block, all_blocks, read_blocks
+
 SCRATCH = {  # what a reader's project would hold, for the processes that check a block in a project of its own
     "DJANGO_SETTINGS_MODULE": "mysite.settings",
     "LTIAAS_URL": "https://school.ltiaas.com",
     "LTIAAS_API_KEY": "made-up-api-key",
+    "LTIAAS_SEALING_KEY": "made-up-sealing-key",
+    "LTIAAS_HEALTH_TOKEN": "made-up-health-token",
 }
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Block:
-    """One fenced block."""
-
-    name: str
-    language: str
-    code: str
-    line: int
-
-
-def read_blocks(text: str) -> Iterator[Block]:
-    for match in BLOCK.finditer(text):
-        line = text.count("\n", 0, match.start("language")) + 1
-        yield Block(match["name"] or "", match["language"], match["code"], line)
-
-
-BLOCKS = list(read_blocks(README.read_text())) if README.exists() else []
+HANDLED_ELSEWHERE = {"docs/how-to/testing.md"}  # its blocks are tests: tests/testing/test_page.py runs them
+BLOCKS = [block for block in all_blocks() if block.page not in HANDLED_ELSEWHERE]
 
 
 @pytest.fixture
@@ -119,21 +105,23 @@ def check_views(block: Block, request: pytest.FixtureRequest) -> None:
     assert any(isinstance(node, ast.ClassDef | ast.FunctionDef) for node in ast.parse(block.code).body)
 
 
+FIND_TASKS = textwrap.dedent("""\
+    import django; django.setup()
+    from mysite.celery import app
+    import ltiaas_django.tasks
+    names = {entry["task"] for entry in app.conf.beat_schedule.values()}
+    assert names, "the schedule is empty"
+    assert names <= set(app.tasks), names - set(app.tasks)
+""")
+
+
 def check_celery(block: Block, request: pytest.FixtureRequest) -> None:
     """After the block, beat's schedule has entries, and each names a task that a worker would find."""
     project = request.getfixturevalue("project")
     add_ours(project)
     before = 'from celery import Celery\nfrom celery.schedules import crontab\n\napp = Celery("mysite")\n'
     (project / "mysite" / "celery.py").write_text(before + block.code)
-    code = """
-        import django; django.setup()
-        from mysite.celery import app
-        import ltiaas_django.tasks
-        names = {entry["task"] for entry in app.conf.beat_schedule.values()}
-        assert names, "the schedule is empty"
-        assert names <= set(app.tasks), names - set(app.tasks)
-    """
-    run(project, "-c", textwrap.dedent(code))
+    run(project, "-c", FIND_TASKS)
 
 
 def check_grades(block: Block, request: pytest.FixtureRequest) -> None:
@@ -143,7 +131,7 @@ def check_grades(block: Block, request: pytest.FixtureRequest) -> None:
     imports: list[ast.stmt] = [
         node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module == "ltiaas_django"
     ]
-    exec(compile(ast.Module(imports, []), "README.md", "exec"), ours)  # noqa: S102  imports from the README
+    exec(compile(ast.Module(imports, []), block.page, "exec"), ours)  # noqa: S102  imports from the documentation
     used = [
         (node.value.id, node.attr)
         for node in ast.walk(tree)
@@ -153,18 +141,90 @@ def check_grades(block: Block, request: pytest.FixtureRequest) -> None:
     assert [pair for pair in used if not hasattr(ours[pair[0]], pair[1])] == []
 
 
+def rebuild(block: Block, project: pathlib.Path) -> None:
+    """What the reader has by the end of this block: the files and settings of the page so far."""
+    add_ours(project)
+    before = [one for one in BLOCKS if one.page == block.page and one.line <= block.line]
+    for one in before:
+        if one.handler in ("file", "celery-file"):
+            (project / (one.words or "mysite/celery.py")).write_text(one.code)
+        elif one.handler == "settings-too":
+            add_settings(project, one.code)
+    if "from quiz.models" in "".join(one.code for one in before):  # the reader's own app
+        (project / "quiz").mkdir()
+        (project / "quiz" / "models.py").write_text("from example_project.quiz.models import *\n")
+        add_settings(project, 'INSTALLED_APPS = [..., "example_project.quiz"]')
+
+
+def check_file(block: Block, request: pytest.FixtureRequest) -> None:
+    """The file is a module of the reader's project that loads, with the settings and files that came before."""
+    project = request.getfixturevalue("project")
+    rebuild(block, project)
+    module = block.words.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    run(project, "-c", f"import django; django.setup(); import {module}")
+
+
+def check_celery_file(block: Block, request: pytest.FixtureRequest) -> None:
+    """The whole celery.py: as `check_celery`, with the settings of the page."""
+    project = request.getfixturevalue("project")
+    rebuild(block, project)
+    run(project, "-c", FIND_TASKS)
+
+
+def check_settings_too(block: Block, request: pytest.FixtureRequest) -> None:
+    """At the end of settings that have ours already: Django's checks find nothing wrong, nor do they for a server."""
+    project = request.getfixturevalue("project")
+    rebuild(block, project)
+    run(project, "manage.py", "check", "--fail-level", "ERROR", "--deploy")
+
+
+def check_syntax(block: Block, request: pytest.FixtureRequest) -> None:
+    """For code that needs another library, which is not here: it is Python."""
+    ast.parse(block.code)
+
+
+def check_unit(block: Block, request: pytest.FixtureRequest) -> None:
+    """A unit of systemd: it starts a Celery command of this project, and starts it again whenever it ends."""
+    unit = configparser.ConfigParser(interpolation=None)
+    unit.optionxform = str  # type: ignore[method-assign,assignment]
+    unit.read_string(block.code.replace("\\\n", " "))
+    check_celery_command([pathlib.PurePath(word).name for word in shlex.split(unit["Service"]["ExecStart"])])
+    assert unit["Service"]["Restart"] == "always"
+
+
+def check_log_format(block: Block, request: pytest.FixtureRequest) -> None:
+    """What nginx is told to log holds no query: neither the request line nor the referrer."""
+    [logged] = re.findall(r"log_format \w+ (.*?);\n", block.code, re.DOTALL)
+    names = set(re.findall(r"\$(\w+)", logged))
+    assert "uri" in names
+    assert not names & {"request", "request_uri", "args", "query_string", "http_referer"}
+
+
 def check_shell(block: Block, request: pytest.FixtureRequest) -> None:
     """Every command of the block exists and takes these arguments; nothing is run."""
-    code = block.code.replace("\\\n", " ")
-    lines = [line.removeprefix("$ ").strip() for line in code.splitlines()]
-    commands = [words for line in lines if (words := shlex.split(line, comments=True))]
+    commands = list(read_commands(block.code.replace("\\\n", " ")))
     assert commands, "an empty block"
     for words in commands:
         while "=" in words[0]:  # VARIABLE=value in front of a command
             words = words[1:]
-        checker = COMMANDS.get(words[0])
+        checker = COMMANDS.get(words[0].removeprefix(".venv/bin/"))
         assert checker, f"no check for the command {words[0]!r}"
         checker(words)
+
+
+def read_commands(code: str) -> Iterator[list[str]]:
+    """The words of each command."""
+    begun = ""
+    for line in code.splitlines():
+        begun += line.removeprefix("$ ") + "\n"
+        try:
+            words = shlex.split(begun, comments=True)
+        except ValueError:
+            continue  # a quotation goes on in the next line
+        begun = ""
+        if words:
+            yield words
+    assert not begun, "a quotation has no end"
 
 
 def check_make(words: list[str]) -> None:
@@ -173,10 +233,18 @@ def check_make(words: list[str]) -> None:
 
 def check_python(words: list[str]) -> None:
     match words[1:]:
+        case ["manage.py", "shell", "-c", code]:
+            ast.parse(code)
         case ["manage.py", command, *arguments]:
             ManagementUtility().fetch_command(command).create_parser("manage.py", command).parse_args(arguments)
         case ["-m", "venv", _]:
             pass
+        case ["-m", "benchmarks", *arguments]:
+            benches = [sys.executable, "-m", "benchmarks", "--help"]
+            said = subprocess.run(benches, cwd=ROOT, capture_output=True, text=True).stdout
+            assert {one for one in arguments if one.startswith("--")} <= set(re.findall(r"--[\w-]+", said))
+        case ["-m", "pytest", *arguments]:
+            check_pytest(["pytest", *arguments])
         case ["-m", "pip", *arguments]:
             check_pip(["pip", *arguments])
         case _:
@@ -196,7 +264,36 @@ def check_pip(words: list[str]) -> None:
 
 
 def check_celery_command(words: list[str]) -> None:
-    assert {"worker", "beat"} & set(words), f"no check for {shlex.join(words)}"
+    match words:
+        case ["celery", "-A", "mysite", "call", task]:
+            assert task in {known.name for known in facts.celery_tasks()}
+        case _:
+            assert {"worker", "beat"} & set(words), f"no check for {shlex.join(words)}"
+
+
+def check_nox(words: list[str]) -> None:
+    """The sessions exist."""
+    sessions = {name for name, value in vars(noxfile).items() if hasattr(value, "python") and callable(value)}
+    named = [words[place + 1].partition("-")[0] for place, word in enumerate(words) if word == "-s"]
+    assert named or "--list" in words
+    assert set(named) <= sessions
+
+
+def check_pytest(words: list[str]) -> None:
+    """The files exist."""
+    assert [word for word in words[1:] if word.endswith(".py") and not (ROOT / word).is_file()] == []
+
+
+def check_gunicorn(words: list[str]) -> None:
+    """What it logs is neither the request line nor the referrer: a query would stand in both."""
+    logged = words[words.index("--access-logformat") + 1]
+    assert not set(re.findall(r"%\((\w+)\)", logged)) & {"r", "q", "f"}
+
+
+def check_curl(words: list[str]) -> None:
+    """It asks for an address that the tool has, with a header that it heeds."""
+    resolve(urlsplit(words[-1]).path)
+    assert any(word.startswith("Authorization: Bearer ") for word in words)
 
 
 def accept(words: list[str]) -> None:
@@ -207,34 +304,44 @@ COMMANDS: dict[str, Callable[[list[str]], None]] = {
     "cd": accept,
     "celery": check_celery_command,
     "cp": accept,
+    "curl": check_curl,
     "git": accept,
+    "gunicorn": check_gunicorn,
     "make": check_make,
+    "nox": check_nox,
     "pip": check_pip,
     "python": check_python,
+    "pytest": check_pytest,
     "python3": check_python,
     "source": accept,
 }
 HANDLERS: dict[str, Callable[[Block, pytest.FixtureRequest], None]] = {
     "celery": check_celery,
+    "celery-file": check_celery_file,
+    "file": check_file,
     "grades": check_grades,
+    "log-format": check_log_format,
     "make": check_shell,
     "manage": check_shell,
     "settings": check_settings,
+    "settings-too": check_settings_too,
     "shell": check_shell,
+    "syntax": check_syntax,
+    "unit": check_unit,
     "urls": check_urls,
     "views": check_views,
 }
 
 
-def test_the_readme_shows_code():
-    assert BLOCKS
+def test_readme_and_documentation_show_code():
+    assert {"README.md", "docs/index.md", "docs/how-to/sso.md"} <= {block.page for block in BLOCKS}
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: f"line {block.line} {block.name}")
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: f"{block.page} line {block.line} {block.handler}")
 def test_block(block, request):
     assert block.name, f"the block at line {block.line} has no line `<!-- test: NAME -->` before it"
-    assert block.name in HANDLERS, f"no handler {block.name!r}; there are {', '.join(HANDLERS)}"
-    HANDLERS[block.name](block, request)
+    assert block.handler in HANDLERS, f"no handler {block.handler!r}; there are {', '.join(HANDLERS)}"
+    HANDLERS[block.handler](block, request)
 
 
 def test_blocks_are_found_with_and_without_a_name():

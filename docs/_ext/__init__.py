@@ -1,0 +1,1 @@
+"""What makes the reference out of the code, whenever the site is built."""

@@ -14,6 +14,8 @@ from django.test import Client
 from ltiaas_django.models import Launch
 from ltiaas_django.operations import connecting, passes
 from ltiaas_django.sandbox import Sandbox, SandboxServer
+from ltiaas_django.sandbox.server import SandboxApplication
+from tests import openapi
 
 API_KEY = "the-account's:key"
 
@@ -84,7 +86,10 @@ def lms(settings: Any, db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lm
     sandbox = Sandbox(api_key=API_KEY)
     sandbox.profile.refuse_same_second = False
     monkeypatch.setattr(connecting, "_api_key_verdict", ("", 0.0, None))
-    with SandboxServer(sandbox) as server:
+    watch = openapi.Watch(SandboxApplication(sandbox))
+    with SandboxServer(sandbox, application=watch) as server:
         settings.LTIAAS = {"URL": server.url, "API_KEY": API_KEY, "CALL_DEADLINE": 5.0, "RETRY_BASE": 60.0}
         yield Lms(sandbox, server.url)
     assert sandbox.warnings == []  # what LTIAAS puts up with, our client does not do
+    assert not watch.wrong_requests, watch.wrong_requests  # these modules have no asserts that explain themselves
+    assert not watch.wrong_answers, watch.wrong_answers

@@ -86,6 +86,7 @@ def view(request: HttpRequest) -> HttpResponse:
     asked = _Asked(request, sandbox, record)
     sandbox.traffic.record(record)
     fault = sandbox.faults.take(record, target)
+    request.META[web.IS_SPOILT] = fault is not None
     response = asked.answer() if fault is None else _spoilt(asked, fault)
     record.duration = time.monotonic() - began
     return response
@@ -125,6 +126,8 @@ class _Asked:
     def _perform(self) -> HttpResponse:
         operation, item = _find(self.record.method, self.segments)
         launch = _authorize(self.sandbox, self.request.headers.get("Authorization", ""), operation)
+        if launch is not None and launch.mutate is not None:
+            self.request.META[web.IS_SPOILT] = True
         if launch is None or Scheme.SERVICE_KEY not in operation.schemes:  # LTIAAS answers this by itself
             with self.sandbox.lock:
                 return operation.do(self._call(launch, item))

@@ -50,6 +50,8 @@ class Launch:
     """Whose work a submission review is about."""
     ltik: str = field(default_factory=lambda: random_token(_LTIK_BYTES), repr=False)
     service_key: str = field(default_factory=lambda: random_token(_SERVICE_KEY_BYTES), repr=False)
+    nonce: str = field(default_factory=lambda: secrets.token_hex(16), repr=False)
+    """The one of the LMS's own token (OpenID Connect Core 1.0, section 2)."""
     expired: bool = False
     revoked: bool = False
 

@@ -35,12 +35,17 @@ def id_token(launch: Launch, course: Course, profile: Profile, tool_url: str) ->
     enrolment = course.enrolment(launch.person_id)
     roles = [legacy_role(enrolment.role)] if launch.is_legacy else profile.launch_roles(enrolment)
     return {
-        "ltiVersion": "1.2.0" if launch.is_legacy else "1.3.0",
+        "ltiVersion": _lti_version(launch),
         "user": {"id": enrolment.person.lti_id, "roles": roles, **profile.tells(enrolment.person)},
         "platform": _platform(launch, course.school, profile),
         "launch": _launch(launch, course, tool_url),
         "services": _legacy_services(launch) if launch.is_legacy else _services(launch, course, profile),
     }
+
+
+def _lti_version(launch: Launch) -> str:
+    """As LTIAAS says it, which adds it to the LMS's own claims too: its Python client refuses these without it."""
+    return "1.2.0" if launch.is_legacy else "1.3.0"
 
 
 def _guid(school: School) -> str:
@@ -132,6 +137,7 @@ def _legacy_parameters(launch: Launch, course: Course, profile: Profile) -> dict
     }
     link = _resource_link(launch, course)
     return {
+        "ltiVersion": _lti_version(launch),
         "lti_message_type": str(launch.type),
         "lti_version": "LTI-1p0",
         "oauth_consumer_key": CONSUMER_KEY,
@@ -155,11 +161,13 @@ def raw_claims(launch: Launch, course: Course, profile: Profile, tool_url: str) 
     spelling = {"name": "name", "givenName": "given_name", "familyName": "family_name", "email": "email"}
     presentation = _presentation(launch, course)
     claims: dict[str, Any] = {
+        "ltiVersion": _lti_version(launch),
         "iss": profile.issuer(school),
         "aud": school.client_id,
         "sub": enrolment.person.lti_id,
         "iat": int(launch.at.timestamp()),
         "exp": int((launch.at + LTIK_LIFETIME).timestamp()),
+        "nonce": launch.nonce,
         **{spelling[name]: value for name, value in profile.tells(enrolment.person).items()},
         f"{_CLAIM}message_type": str(launch.type),
         f"{_CLAIM}version": "1.3.0",

@@ -27,6 +27,9 @@ from .simulator import Sandbox
 
 logger = logging.getLogger(__name__)
 
+Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+"""WSGI."""
+
 _URLCONF = "ltiaas_django.sandbox.urls"
 
 
@@ -148,12 +151,15 @@ class SandboxServer:
         port: int = 0,
         *,
         certificate: Certificate | None = None,
+        application: Application | None = None,
     ) -> None:
         self.sandbox = sandbox
         self.host = host
         self.port = port
         self.certificate = certificate
         """For HTTPS."""
+        self.application = application or SandboxApplication(sandbox)
+        """What is served: the sandbox, or what wraps its application."""
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
 
@@ -167,7 +173,7 @@ class SandboxServer:
     def start(self) -> Self:
         """Listen and serve; port 0 becomes a free one. Raises OSError if the port is taken."""
         self._server = _Server((self.host, self.port), _Handler, ipv6=":" in self.host)
-        self._server.set_app(SandboxApplication(self.sandbox))
+        self._server.set_app(self.application)
         if self.certificate is not None:
             # The handshake belongs into the connection's own thread: a caller that is slow with it holds up nobody.
             self._server.socket = self.certificate.context().wrap_socket(

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 SANDBOX = "ltiaas_sandbox.sandbox"
 DROP = "ltiaas_sandbox.drop"
-"""Keys of the WSGI environment: the sandbox that is served, and how to close the connection without an answer."""
+IS_SPOILT = "ltiaas_sandbox.is_spoilt"
+"""Keys of the WSGI environment: the sandbox that is served, how to close the connection without an answer, and, once
+it is answered, whether that was made to go wrong: what wraps the application need not wonder at it."""
 _GUNICORN_SOCKET = "gunicorn.socket"
 
 

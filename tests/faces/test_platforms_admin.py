@@ -15,6 +15,7 @@ from django.urls import reverse
 from ltiaas_django.admin import account
 from ltiaas_django.models import Platform
 from ltiaas_django.sandbox import Sandbox
+from ltiaas_django.sandbox.platforms import described
 from ltiaas_django.testing import factories
 from tests.lms import Lms
 
@@ -67,9 +68,7 @@ def held(lms: Lms) -> dict[str, Any]:
 def test_a_sync_makes_fills_and_marks_rows_and_deletes_none(lms: Lms, operator: Client, own: Platform) -> None:
     gone = factories.PlatformFactory.create(ltiaas_id="gone", active_at_ltiaas=True)
     direct = factories.PlatformFactory.create(ltiaas_id=None)
-    new = lms.sandbox.platforms.add(
-        {"url": "https://x.example", "clientId": "c", "name": "New", "authConfig": {}}, is_active=False
-    )
+    new = lms.sandbox.platforms.add(described("https://x.example", "c", "New"), is_active=False)
     assert "Sync with LTIAAS" in operator.get(url("changelist")).content.decode()
     response = operator.post(url("sync"))
     assert response.headers["Location"] == url("changelist")

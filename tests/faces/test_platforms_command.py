@@ -13,6 +13,7 @@ from django.core.management.base import CommandError
 
 from ltiaas_django.models import Platform
 from ltiaas_django.sandbox import Sandbox
+from ltiaas_django.sandbox.platforms import described
 from ltiaas_django.testing import factories
 from tests.lms import Lms
 
@@ -52,13 +53,13 @@ def held(lms: Lms) -> dict[str, Any]:
 
 def test_the_list_joins_what_is_here_and_at_ltiaas(lms: Lms, run: Run, own: Platform) -> None:
     gone = factories.PlatformFactory.create(ltiaas_id="gone", name="Old\x1b[31m", is_active=False)
-    new = lms.sandbox.platforms.add({"url": "https://x", "clientId": "c", "name": "New"}, is_active=False)
+    new = lms.sandbox.platforms.add(described("https://x.example", "c", "New"), is_active=False)
     lines = [line.split() for line in run("list").splitlines()]
     assert ["Ours", str(own.pk), own.issuer, own.client_id, "active", "active", OURS.platform_id] in lines
     assert any(
         line[:2] == ["Old�[31m", str(gone.pk)] and line[-4:] == ["stopped", "not", "there", "gone"] for line in lines
     )
-    assert ["New", "–", "https://x", "c", "no", "row", "inactive", new["id"]] in lines
+    assert ["New", "–", "https://x.example", "c", "no", "row", "inactive", new["id"]] in lines
     listed = json.loads(run("list", "--json"))
     assert [(one["number"], one["here"], one["at_ltiaas"]) for one in listed] == [
         (own.pk, "active", "active"), (gone.pk, "stopped", "not there"), (None, "no row", "inactive"),

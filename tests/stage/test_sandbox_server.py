@@ -6,6 +6,7 @@ import concurrent.futures
 import http.client
 import logging
 import os
+import pathlib
 import re
 import signal
 import socket
@@ -270,3 +271,22 @@ class TestCommand:
     def test_wrong_arguments(self, arguments):
         with pytest.raises(CommandError, match=arguments[0]):
             call_command("ltiaas_sandbox", *arguments)
+
+    def test_https_with_a_certificate_of_its_own(self):
+        command = [sys.executable, "-W", "error", "-m", "django", "ltiaas_sandbox", "--port", "0", "--https"]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ)
+        try:
+            assert process.stdout is not None
+            (url,) = re.findall(r"https://127\.0\.0\.1:\d+/", process.stdout.readline())
+            certificate = pathlib.Path(process.stdout.readline().rpartition(": ")[2].strip())
+            assert requests.get(url, verify=str(certificate), timeout=10).ok
+            with pytest.raises(requests.exceptions.SSLError):
+                requests.get(url, timeout=10)
+            key = certificate.with_name("key.pem")
+            assert key.stat().st_mode & 0o077 == 0
+            process.send_signal(signal.SIGINT)
+            assert process.communicate(timeout=10) == ("", "")
+        finally:
+            process.kill()
+            process.communicate()
+        assert not certificate.parent.exists()

@@ -32,11 +32,22 @@ class Intake:
     added: int = 0
     refused: list[str] = field(default_factory=list)
     """A sentence for each line that was not taken."""
+    _left: io.StringIO = field(default_factory=io.StringIO)
+
+    def refuse(self, number: int, cells: Sequence[str], why: str) -> None:
+        """Note a line that was not taken."""
+        self.refused.append(f"Line {number}: {why}")
+        csv.writer(self._left, lineterminator="\n").writerow(cells)
 
     @property
     def told(self) -> Sequence[str]:
-        """The first of them."""
+        """The first of the sentences."""
         return self.refused[:_SHOWN]
+
+    @property
+    def left(self) -> str:
+        """The table of the lines that were not taken, to be mended and handed in again."""
+        return self._left.getvalue()
 
 
 @viewers.page("GET", "HEAD", "POST", for_teachers=True)
@@ -126,5 +137,5 @@ def take(table: str, place: Course) -> Intake:
             place.add_person(name, known_role, email=email or None, user_id=user_id or None)
             intake.added += 1
         except errors.SandboxError as error:
-            intake.refused.append(f"Line {number}: {error.description}")
+            intake.refuse(number, cells, error.description)
     return intake

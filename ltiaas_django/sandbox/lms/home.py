@@ -45,7 +45,9 @@ def _add_school(request: HttpRequest, sandbox: Sandbox) -> str:
 def _add_course(request: HttpRequest, sandbox: Sandbox) -> str:
     title = cleaning.clean_name(pages.text(request, "title"))
     course_id = pages.text(request, "id") or _free_id("course", sandbox.courses)
-    course = sandbox.add_course(course_id, title, pages.text(request, "label"), pages.text(request, "school") or None)
+    label = pages.text(request, "label")
+    label = cleaning.clean_name(label) if label else ""
+    course = sandbox.add_course(course_id, title, label, pages.text(request, "school") or None)
     return reverse("course", kwargs={"course_id": course.id})
 
 

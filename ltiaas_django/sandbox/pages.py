@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from django.core.exceptions import BadRequest, SuspiciousOperation
 from django.http import HttpRequest, HttpResponse, UnreadablePostError
@@ -42,19 +43,24 @@ def page(*methods: str) -> Callable[[View], View]:
             except errors.InactivePlatform as error:
                 return web.error_response(error)  # LTIAAS has no page for it: the JSON stands in the frame
             except errors.SandboxError as error:
-                return _refusal(error, sandbox, ids)
+                return _refusal(error, request, sandbox, ids)
             except (BadRequest, SuspiciousOperation, MultiPartParserError, UnreadablePostError):
-                return _refusal(errors.BadRequest("The form could not be read."), sandbox, ids)
+                return _refusal(errors.BadRequest("The form could not be read."), request, sandbox, ids)
 
         return shown
 
     return decorate
 
 
-def _refusal(error: errors.SandboxError, sandbox: Sandbox, ids: Mapping[str, str]) -> HttpResponse:
+def _refusal(
+    error: errors.SandboxError, request: HttpRequest, sandbox: Sandbox, ids: Mapping[str, str]
+) -> HttpResponse:
     context: dict[str, Any] = {"error": error, "title": error.status.phrase}
-    if ids.get("course_id") in sandbox.courses:
-        context["way_out"] = reverse("course", kwargs={"course_id": ids["course_id"]})
+    course = sandbox.courses.get(ids.get("course_id", ""))
+    if course is not None:
+        person = request.GET.get("person", "")
+        query = f"?{urlencode({'person': person})}" if person in course.people else ""
+        context |= {f"{name}_url": reverse(name, kwargs={"course_id": course.id}) + query for name in ("course", "who")}
     return render("error", context, error.status)
 
 

@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 from urllib.parse import parse_qs, quote, urlencode, urljoin, urlsplit
 
 import pytest
+from django.urls import reverse
 
 from ltiaas_django.sandbox.courses import Plan
 from ltiaas_django.sandbox.lms import crowd
@@ -208,7 +209,7 @@ class TestPages:
         course.add_person("Odd Teacher", "Instructor", user_id=evil)
         course.add_activity("Odd activity", activity_id=evil)
         course.override(course.add_line_item(evil, 5), evil, Decimal(1))
-        start = f"/courses/{quote(evil, safe='')}/"
+        start = reverse("course", "ltiaas_django.sandbox.urls", kwargs={"course_id": evil})
         pages, seen = [start], set()
         while pages:
             path = pages.pop()
@@ -247,7 +248,7 @@ class TestHome:
         assert "Page 1 of 84" in text
         assert text.count("Geometry") == 22
         assert "Geometry 1999" in browse("/?page=999999").text
-        assert browse("/?q=GEOMETRY+77").text.count("<h2><a") == 20  # 77, 177, ..., 770 to 779
+        assert browse("/?q=GEOMETRY+199").text.count("<h2><a") == 12  # 199, 1199, and 1990 to 1999
         text = browse("/?school=school").text
         assert "Geometry" not in text
         assert "Introduction to Statistics" in text
@@ -325,10 +326,10 @@ class TestViewer:
         assert "7.25 / 10" in grades
         assert "Liam" not in grades
         for path in ("people/", "people/2002/", "settings/", "add-people/", "add-activity/"):
-            for method in ("GET", "POST"):
+            for method in ("GET",) if path == "people/" else ("GET", "POST"):
                 response = browse(f"/courses/course-101/{path}?person=2001", method)
                 assert response.status_code == 403
-                assert 'href="/courses/course-101/"' in response.text  # the way out
+                assert 'href="/courses/course-101/?person=2001"' in response.text  # the way out
 
     def test_learners_see_nothing_of_a_course_that_is_not_published(self, sandbox, browse):
         sandbox.course("course-101").is_published = False

@@ -81,7 +81,7 @@ def _size(request: HttpRequest, link: Activity) -> Size:
         return Size()
     if preset:
         width, _, height = preset.partition("x")
-        return Size(_pixels(width), _pixels(height))
+        return Size(_pixels(width or "0"), _pixels(height or "0"))
     typed = Size(_pixels(pages.text(request, "width")), _pixels(pages.text(request, "height")))
     wanted = link.item.get("iframe", {})
     return typed if typed != Size() else Size(wanted.get("width", 0), wanted.get("height", 0))

@@ -55,6 +55,7 @@ def activity(request: HttpRequest, sandbox: Sandbox, viewer: Viewer, activity_id
         "sizes": SIZES,
         "size": _size(request, link),
         "asked_size": pages.text(request, "size"),
+        "is_adjusted": not {"size", "width", "height"}.isdisjoint(request.GET),
         "marks": _own_marks(viewer, link),
     }
     return viewer.render("activity", "activities", link.title, **context)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from decimal import Decimal
 from html.parser import HTMLParser
 from urllib.parse import parse_qs, quote, urlencode, urljoin, urlsplit
 
 import pytest
 from django.urls import reverse
+from hypothesis import given
+from hypothesis import strategies as st
 
+from ltiaas_django.sandbox import Sandbox
 from ltiaas_django.sandbox.courses import Plan
-from ltiaas_django.sandbox.lms import crowd
+from ltiaas_django.sandbox.lms import crowd, enrolling
 
 EVIL = "<script>alert('x')</script> & \"Co\""
 COURSE = "/courses/course-101/"
@@ -562,6 +567,21 @@ class TestImport:
         assert response.status_code == 400
         assert 'role="alert"' in response.text
         assert len(sandbox.course("course-101").people) == 7
+
+    @given(st.lists(st.lists(st.text("aé,\"'\n\r;\x00@ 1<"), max_size=6), max_size=6))
+    def test_whoever_is_written_as_a_table_is_read_from_it(self, rows):
+        """Each line is taken or told, and what is told can be handed in again as it is."""
+        course = Sandbox().course("course-101")
+        table = io.StringIO()
+        csv.writer(table).writerows(rows)
+        lines = [cells for cells in ([cell.strip() for cell in row] for row in rows) if any(cells)]
+        if not lines:
+            return
+        intake = enrolling.take(table.getvalue(), course)
+        assert intake.added + len(intake.refused) == len(lines)
+        assert len(course.people) == 7 + intake.added
+        if intake.refused:
+            assert len(enrolling.take(intake.left, course).refused) == len(intake.refused)
 
     def test_a_file_that_is_no_text(self, browse):
         files = {"file": ("people.xlsx", b"PK\x03\x04\xff\xfe")}

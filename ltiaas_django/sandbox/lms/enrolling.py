@@ -120,7 +120,7 @@ def take(table: str, place: Course) -> Intake:
     A first line that names the columns is passed over. Lines that cannot be taken are told; the others are enrolled.
     Raises BadRequest for a table without people, or with too many.
     """
-    rows = csv.reader(io.StringIO(table), skipinitialspace=True)
+    rows = csv.reader(io.StringIO(table, newline=None), skipinitialspace=True)  # lines end as anybody ends them
     intake = Intake()
     try:
         lines = [(rows.line_num, cells) for row in rows if any(cells := [cell.strip() for cell in row])]

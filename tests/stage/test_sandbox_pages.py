@@ -228,6 +228,13 @@ class TestPages:
             "", "who", "people", "gradebook", "settings", "activities", "add-people", "add-activity",
         }  # fmt: skip
 
+    def test_a_launch_leads_back_to_a_course_of_any_id(self, sandbox, browse, by_ltik):
+        course = sandbox.add_course("a b#c?d", "Odd")
+        course.add_person("Odd", user_id="1")
+        course.add_activity("Odd", activity_id="x")
+        back = by_ltik("a b#c?d", "x", "1").json("/api/idtoken")["launch"]["presentation"]["returnUrl"]
+        assert browse(back.removeprefix(sandbox.origin)).status_code == 200
+
     @pytest.mark.parametrize(("method", "path"), [("GET", "/nope"), ("GET", "/mod/lti/services.php/2/lineitems")])
     def test_unknown_pages(self, browse, method, path):
         response = browse(path, method)

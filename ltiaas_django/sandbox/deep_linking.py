@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
 
-from ltiaas_django.vocabulary import LaunchType, Role
+from ltiaas_django.vocabulary import LaunchType
 
 from . import content, credentials, errors, pages, validation
 from .courses import Course
+from .lms.viewer import Viewer
 from .services import Call
 from .simulator import Sandbox
 from .web import json_response
@@ -49,7 +49,7 @@ def _answer(call: Call) -> tuple[str, str]:
     answer = content.read_answer(call.read_body(), launch, f"{sandbox.origin}/lti/launch")
     message = credentials.random_token()  # a real one holds the items, signed; here it only stands for them
     sandbox.answers[message] = answer
-    return message, f"{sandbox.origin}{_page_url('deep_linking', call.course)}"
+    return message, f"{sandbox.origin}{reverse('deep_linking', kwargs={'course_id': call.course.id})}"
 
 
 # -- the pages ---------------------------------------------------------------------------------------------------------
@@ -61,25 +61,17 @@ def deep_linking(request: HttpRequest, sandbox: Sandbox, course_id: str) -> Http
     place = sandbox.course(course_id)
     if request.method == "POST":
         return _take(request, sandbox, place)
-    person = _teacher(request, place)
-    launch_url = f"{_page_url('deep_linking_launch', place)}?{urlencode({'person': person})}"
-    return pages.render(
-        "deep_linking",
-        {
-            "course": place,
-            "section": "activities",
-            "title": "Add activities from the tool",
-            "person": person,
-            "launch_url": launch_url,
-        },
-    )
+    viewer = _teacher(request, place)
+    launch_url = viewer.url("deep_linking_launch")
+    title = "Add activities from the tool"
+    return viewer.render("deep_linking", "activities", title, launch_url=launch_url)
 
 
 @pages.page("GET", "HEAD")
 def launch(request: HttpRequest, sandbox: Sandbox, course_id: str) -> HttpResponse:
     """On to the tool, with a deep linking launch."""
-    person = _teacher(request, sandbox.course(course_id))
-    url = sandbox.launch_url(course_id, None, person, type=LaunchType.DEEP_LINKING)
+    viewer = _teacher(request, sandbox.course(course_id))
+    url = sandbox.launch_url(course_id, None, viewer.id, type=LaunchType.DEEP_LINKING)
     return pages.to_tool(url, 302)
 
 
@@ -92,8 +84,7 @@ def _take(request: HttpRequest, sandbox: Sandbox, place: Course) -> HttpResponse
     # Shown in the frame where the tool was: without the course's navigation, and its link leads out of the frame.
     context: dict[str, Any] = {
         "title": "Nothing was added" if refused or not answer.items else _count(added),
-        "place": place,
-        "person": answer.launch.person_id,
+        "way_out": Viewer(place, place.enrolment(answer.launch.person_id)).url("course"),
         "added": added,
         "message": answer.options.get("message", ""),
         "error_message": answer.options.get("errMessage", ""),
@@ -106,14 +97,10 @@ def _count(added: content.Added) -> str:
     return " and ".join(f"{n} {one if n == 1 else many}" for n, one, many in counts if n) + " added"
 
 
-def _teacher(request: HttpRequest, place: Course) -> str:
-    person = request.GET.get("person", "").strip()
-    if not person:
+def _teacher(request: HttpRequest, place: Course) -> Viewer:
+    viewer = Viewer.of(request, place)
+    if viewer.enrolment is None:
         raise errors.BadRequest("Choose the person to be: this page needs `person`.")
-    if place.enrolment(person).role != Role.INSTRUCTOR:
-        raise errors.BadRequest("Only teachers add activities. Choose a teacher on the course page.")
-    return person
-
-
-def _page_url(name: str, place: Course) -> str:
-    return reverse(name, kwargs={"course_id": place.id})
+    if not viewer.is_teacher:
+        raise errors.Forbidden("Only teachers add activities. Choose a teacher to be.")
+    return viewer

@@ -4,6 +4,7 @@ SandboxError          has a status, a code for machines and a sentence for peopl
 ├── BadRequest        400, the request is wrong
 │   └── InactivePlatform  LTIAAS lets the LMS launch nothing
 ├── Unauthorized      401, the credential or its scheme is not accepted
+├── Forbidden         403, a page that this person does not see
 ├── NotFound          404
 ├── WrongMethod       405
 ├── TooLarge          413
@@ -56,6 +57,13 @@ class Unauthorized(SandboxError):
 
     status = HTTPStatus.UNAUTHORIZED
     code = "INVALID_LTIK_AUTH_AUTHORIZATION_HEADER"
+
+
+class Forbidden(SandboxError):
+    """The page is not for this person."""
+
+    status = HTTPStatus.FORBIDDEN
+    code = "FORBIDDEN"
 
 
 class NotFound(SandboxError):

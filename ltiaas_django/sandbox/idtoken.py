@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 from ltiaas_django.vocabulary import LaunchType
 
@@ -96,8 +97,12 @@ def _presentation(launch: Launch, course: Course) -> dict[str, str]:
     return {
         "documentTarget": launch.target,
         "locale": "en-GB",
-        "returnUrl": f"{course.school.campus.origin}/courses/{course.id}/",
+        "returnUrl": _course_url(course),
     }
+
+
+def _course_url(course: Course) -> str:
+    return f"{course.school.campus.origin}/courses/{quote(course.id, safe='')}/"
 
 
 def _services(launch: Launch, course: Course, profile: Profile) -> dict[str, Any]:
@@ -199,6 +204,5 @@ def raw_claims(launch: Launch, course: Course, profile: Profile, tool_url: str) 
         reviewed = course.enrolment(launch.for_user or launch.person_id).person
         claims[f"{_CLAIM}for_user"] = {"user_id": reviewed.lti_id}
     if launch.type == LaunchType.DEEP_LINKING:
-        return_url = f"{school.campus.origin}/courses/{course.id}/deep-linking/"
-        claims[_DEEP_LINKING_CLAIM] = content.claim(launch.deep_linking, return_url)
+        claims[_DEEP_LINKING_CLAIM] = content.claim(launch.deep_linking, f"{_course_url(course)}deep-linking/")
     return claims

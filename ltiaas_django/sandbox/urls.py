@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path, re_path
 
 from . import api, control, deep_linking, pages, registering
+from .lms import activity, course, enrolling, grades, home, people
 
 _COURSE = "control/courses/<str:course_id>"
 
@@ -37,14 +38,21 @@ urlpatterns = [
     path(f"{_COURSE}/grades/", control.endpoint(POST=control.override)),
     path("control/registrations/", control.endpoint(POST=control.register)),
     re_path(r"^control/", control.no_such),
-    path("", pages.course_list, name="courses"),
-    path("courses/<str:course_id>/", pages.course, name="course"),
-    path("courses/<str:course_id>/gradebook/", pages.gradebook, name="gradebook"),
+    path("", home.home, name="courses"),
+    path("courses/<str:course_id>/", course.course, name="course"),
+    path("courses/<str:course_id>/who/", course.who, name="who"),
+    path("courses/<str:course_id>/settings/", course.settings, name="settings"),
+    path("courses/<str:course_id>/add-activity/", course.add_activity, name="add_activity"),
+    path("courses/<str:course_id>/gradebook/", grades.gradebook, name="gradebook"),
+    path("courses/<str:course_id>/gradebook/<int:number>/", grades.column, name="column"),
+    path("courses/<str:course_id>/gradebook/<int:number>/<str:user_id>/", grades.cell, name="cell"),
     path("courses/<str:course_id>/deep-linking/", deep_linking.deep_linking, name="deep_linking"),
     path("courses/<str:course_id>/deep-linking/launch/", deep_linking.launch, name="deep_linking_launch"),
-    path("courses/<str:course_id>/people/", pages.people, name="people"),
-    path("courses/<str:course_id>/activities/<str:activity_id>/", pages.activity, name="activity"),
-    path("courses/<str:course_id>/activities/<str:activity_id>/launch/", pages.launch, name="launch"),
+    path("courses/<str:course_id>/people/", people.people, name="people"),
+    path("courses/<str:course_id>/people/<str:user_id>/", people.person, name="person"),
+    path("courses/<str:course_id>/add-people/", enrolling.add_people, name="add_people"),
+    path("courses/<str:course_id>/activities/<str:activity_id>/", activity.activity, name="activity"),
+    path("courses/<str:course_id>/activities/<str:activity_id>/launch/", activity.launch, name="launch"),
     path("registrations/", registering.registrations, name="registrations"),
     path("registrations/<str:registration_id>/", registering.registration, name="registration"),
     re_path(r"", pages.no_such),

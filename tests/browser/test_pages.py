@@ -209,36 +209,6 @@ def test_registering_an_lms(
     findings.look(page, "register, not open")
 
 
-def test_the_sandbox(page: Page, school: Sandbox, tool: Tool, findings: Findings) -> None:
-    answer(open_in_frame(page, school, ZOE))
-    sees_result(page.frame_locator("iframe"))
-    findings.look(page, "sandbox, activity")
-    with tool.idle():
-        night("grades")
-    school.course("course-101").remove_person(LIAM)
-    paths = {
-        "courses": "",
-        "course": f"courses/course-101/?person={TEACHER}",
-        "gradebook": "courses/course-101/gradebook/",
-        "people": "courses/course-101/people/",
-        "error": "courses/none/",
-        "registrations": "registrations/",
-    }
-    for name, path in paths.items():
-        page.goto(f"{school.origin}/{path}")
-        findings.look(page, f"sandbox, {name}")
-    page.get_by_role("button", name="in a frame").click()
-    expect(page.frame_locator("iframe").get_by_role("heading")).to_be_visible()
-    findings.look(page, "sandbox, registration")
-    page.goto(f"{school.origin}/courses/course-101/deep-linking/?person={TEACHER}")
-    frame = page.frame_locator("iframe")
-    frame.get_by_role("checkbox").first.check()
-    findings.look(page, "sandbox, deep linking")
-    frame.get_by_role("button", name="Add to the course").click()
-    expect(frame.get_by_role("heading", name="added")).to_be_visible()
-    findings.look(page, "sandbox, deep linking done", page.frames[1])
-
-
 def test_the_admin(page: Page, school: Sandbox, tool: Tool, findings: Findings) -> None:
     answer(open_in_frame(page, school, ZOE))
     sees_result(page.frame_locator("iframe"))

@@ -119,14 +119,15 @@ def test_an_answer_is_taken_in_its_own_course_only(tool, activity, browse):
 
 
 def test_a_teacher_opens_the_tool_from_the_course_page(sandbox, browse, caller):
-    assert f'formaction="{PAGE}"' in browse(f"/courses/{COURSE}/").text
+    assert f'action="{PAGE}"' in browse(f"/courses/{COURSE}/?person=1001").text
+    assert f'action="{PAGE}"' not in browse(f"/courses/{COURSE}/?person=2001").text
     assert f'src="{PAGE}launch/?person=1001"' in browse(f"{PAGE}?person=1001").text
     response = browse(f"{PAGE}launch/?person=1001")
     (ltik,) = parse_qs(urlsplit(response.headers["Location"]).query)["ltik"]
     token = caller(f"LTIK-AUTH-V2 {sandbox.api_key}:{ltik}").json("/api/idtoken")
     assert token["launch"]["type"] == "LtiDeepLinkingRequest"
     assert "resourceLink" not in token["launch"]
-    assert [browse(f"{PAGE}{query}").status_code for query in ("?person=2001", "", "?person=nobody")] == [400, 400, 404]
+    assert [browse(f"{PAGE}{query}").status_code for query in ("?person=2001", "", "?person=nobody")] == [403, 400, 404]
 
 
 def test_what_a_launch_takes_stands_in_both_forms_of_the_id_token(tool):

@@ -20,15 +20,17 @@ from collections.abc import Callable, Mapping
 from ltiaas_django.vocabulary import Role
 
 from . import errors
-from .courses import Course, Courses
+from .courses import Course
+from .institutions import Institutions
 from .school import School
 
 SMALL = "small"
 
 
-def _small(school: School, courses: Courses) -> None:
+def _small(institutions: Institutions, profile: str) -> None:
+    school = institutions.add_school("school", "Sandbox School", profile)
     for course in (_statistics(school), _history(school)):
-        courses.add(course)
+        institutions.courses.add(course)
 
 
 def _statistics(school: School) -> Course:
@@ -66,8 +68,8 @@ def _history(school: School) -> Course:
     return course
 
 
-SCENARIOS: Mapping[str, Callable[[School, Courses], None]] = {SMALL: _small}
-"""By name, what fills the first school and adds its courses."""
+SCENARIOS: Mapping[str, Callable[[Institutions, str], None]] = {SMALL: _small}
+"""By name, what adds the schools and courses; it gets the profile that the first school is to have."""
 
 
 def known(name: str) -> str:

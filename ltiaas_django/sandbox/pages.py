@@ -77,7 +77,7 @@ def render(name: str, context: dict[str, Any], status: int = 200) -> HttpRespons
 
 @page("GET", "HEAD")
 def course_list(request: HttpRequest, sandbox: Sandbox) -> HttpResponse:
-    return render("courses", {"title": "Courses", "courses": sandbox.courses.values(), "tool_url": sandbox.tool_url})
+    return render("courses", {"title": "Courses", "courses": sandbox.courses.listed(), "tool_url": sandbox.tool_url})
 
 
 @page("GET", "HEAD")

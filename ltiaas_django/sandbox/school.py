@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from .campus import Campus, Numbers
@@ -56,7 +57,8 @@ class Person:
 
     def rename(self, name: str) -> None:
         """Take a new full name; the first word becomes the given name."""
-        self.given_name, _, self.family_name = clean_name(name).partition(" ")
+        given, _, family = clean_name(name).partition(" ")
+        self.given_name, self.family_name = sys.intern(given), sys.intern(family)  # of many people few are unique
 
 
 class School:

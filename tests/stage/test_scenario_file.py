@@ -123,7 +123,7 @@ def test_any_json_is_loaded_or_refused_whole(sandbox, browse, body):
             assert isinstance(activity.query, str)
         for page in ("", "gradebook/"):
             assert browse(f"/courses/{course.id}/{page}").status_code < 500
-        assert [*profile_of(course).members(course, None)] is not None
+        assert len([*profile_of(course).members(course, None)]) <= 2 * len(course.people)
 
 
 @pytest.mark.parametrize(

@@ -133,7 +133,7 @@ def test_any_json_is_loaded_or_refused_whole(sandbox, browse, body):
         (lambda data: data.update(format=2), "`format` must be 1."),
         (lambda data: data.update(schools=[]), "`schools` must hold a school."),
         (lambda data: data["schools"][0].update(profile="vista"), "schools[0]: `profile` must be one of plain, canvas"),
-        (lambda data: data["schools"][0]["settings"].update(pageSize=0), "settings: `pageSize` must be at least 1."),
+        (lambda data: data["schools"][0]["switches"].update(pageSize=0), "switches: `pageSize` must be at least 1."),
         (lambda data: data["schools"][0]["people"][2].update(email="x"), "people[2]: An e-mail address looks like"),
         (lambda data: data["courses"][1].update(school="south"), "courses[1]: There is no school “south”."),
         (lambda data: data["courses"][0]["people"][1].update(role="Dean"), "courses[0]: people[1]: `role` must be one"),

@@ -1,27 +1,4 @@
-"""A sandbox as a file: schools, people, courses and gradebooks, in JSON, to be kept and begun with another time.
-
-{
-  "format": 1,
-  "clockOffset": 0.0,                           seconds ahead of the real time
-  "schools": [{
-    "id": "school", "name": "Sandbox School", "profile": "canvas",
-    "settings": {"pageSize": 10},               the profile's switches, where they are not as usual
-    "people": [{"id": "2001", "name": "Zoë Müller", "email": "zoe@school.example"}]
-  }],
-  "courses": [{
-    "id": "course-101", "school": "school", "number": 2, "label": "STAT101", "title": "Statistics",
-    "isPublished": true, "isConcluded": false,
-    "people": [{"id": "2001", "role": "Learner", "status": "Active"}],
-    "activities": [{"id": "quiz-1", "title": "Quiz 1"}],
-    "lineItems": [{"number": 1, "label": "Quiz 1", "scoreMaximum": 10, "activity": "quiz-1"}],
-    "contents": [],                             what deep linking added beside activities
-    "grades": [{"lineItem": 1, "person": "2001", "score": 8.5, "timestamp": "2026-01-31T12:00:00+00:00"}]
-  }]
-}
-
-What has a usual value may be left out. Amounts are numbers, or strings where a number of JSON would not be exact.
-Launches, requests and faults are not kept: credentials have no place in a file.
-"""
+"""What a file holds, made anew; whatever is wrong with it is refused, with its place in the file."""
 
 from __future__ import annotations
 
@@ -29,29 +6,24 @@ import contextlib
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC
 from decimal import Decimal
 from typing import Any
 
 from ltiaas_django.vocabulary import MembershipStatus, Role
 
-from . import content, errors, profiles, validation
-from .campus import Campus
-from .cleaning import clean_id
-from .courses import ROLES, Activity, Course, Enrolment
-from .gradebook import Cell, LineItem
-from .institutions import Institutions
-from .profiles import Profile, switches
-from .school import NUMBERS_OF_NAMES, Person, School, number_of
-from .validation import Field
+from .. import content, errors, profiles, validation
+from ..campus import Campus
+from ..cleaning import clean_id
+from ..courses import ROLES, Course, Enrolment
+from ..gradebook import Cell
+from ..institutions import Institutions
+from ..profiles import Profile, switches
+from ..school import NUMBERS_OF_NAMES, School, number_of
+from ..validation import Field
+from .writing import FORMAT, Data, camel
 
-FILE = "file"
-"""The name of the scenario that was loaded."""
-FORMAT = 1
 DEEPEST = 100
 """Levels of nesting; what single requests bring is never so deep (`validation.DEEPEST`)."""
-
-Data = dict[str, Any]
 
 _entries = Field(validation.list_of(validation.anything))
 _FILE = {
@@ -64,7 +36,7 @@ _SCHOOL = {
     "id": Field(validation.text, required=True),
     "name": Field(validation.text, required=True),
     "profile": Field(validation.one_of([*profiles.PROFILES])),
-    "settings": Field(validation.anything),
+    "switches": Field(validation.anything),
     "people": _entries,
 }
 _PERSON = {
@@ -125,124 +97,6 @@ _GRADE = {
 }
 
 
-# -- writing -----------------------------------------------------------------------------------------------------------
-
-
-def export(institutions: Institutions) -> Data:
-    """All of it, ready for JSON; courses that nobody has looked at yet are made for it."""
-    courses = [_course(course) for course in institutions.courses.values()]  # first: it makes people
-    return {
-        "format": FORMAT,
-        "clockOffset": institutions.campus.clock.offset.total_seconds(),
-        "schools": [_school(school) for school in institutions.schools.values()],
-        "courses": courses,
-    }
-
-
-def _school(school: School) -> Data:
-    profile = school.profile
-    settings = switches.changed(profile) if isinstance(profile, Profile) else {}
-    return {
-        "id": school.id,
-        "name": school.name,
-        "profile": profile.name,
-        "settings": {_camel(name): plain(value) for name, value in settings.items()},
-        "people": [_person(person) for person in school.people.values()],
-    }
-
-
-def _person(person: Person) -> Data:
-    marks = {
-        "number": person.number if number_of(person.id) is None else None,
-        "hasLaunched": person.has_launched or None,
-        "isHidden": person.is_hidden or None,
-        "isTestStudent": person.is_test_student or None,
-    }
-    return {"id": person.id, "name": person.name, "email": person.email, **_given(marks)}
-
-
-def _course(course: Course) -> Data:
-    return {
-        "id": course.id,
-        "school": course.school.id,
-        "number": course.number,
-        "label": course.label,
-        "title": course.title,
-        "isPublished": course.is_published,
-        "isConcluded": course.is_concluded,
-        "people": [
-            {"id": one.person.id, "role": str(one.role), "status": str(one.status)} for one in course.people.values()
-        ],
-        "activities": [_activity(activity) for activity in course.activities.values()],
-        "lineItems": [_line_item(item) for item in course.gradebook.line_items.values()],
-        "contents": [plain(item) for item in course.contents],
-        "grades": [_grade(cell) for cell in course.gradebook.cells()],
-    }
-
-
-def _activity(activity: Activity) -> Data:
-    more = {
-        "description": activity.description or None,
-        "custom": dict(activity.custom) or None,
-        "item": plain(activity.item) or None,
-    }
-    return {"id": activity.id, "title": activity.title, **_given(more)}
-
-
-def _line_item(item: LineItem) -> Data:
-    more = {
-        "activity": item.resource_link_id,
-        "resourceId": item.resource_id,
-        "tag": item.tag,
-        "startDateTime": item.start_date_time,
-        "endDateTime": item.end_date_time,
-        "gradesReleased": item.grades_released,
-    }
-    return {"number": item.number, "label": item.label, "scoreMaximum": plain(item.score_maximum), **_given(more)}
-
-
-def _grade(cell: Cell) -> Data:
-    more = {"comment": cell.comment, "extra": plain(cell.extra) or None, "isOverridden": cell.is_overridden or None}
-    return {
-        "lineItem": cell.line_item.number,
-        "person": cell.user_id,
-        "score": plain(cell.score),
-        "timestamp": cell.timestamp.isoformat(),
-        "activityProgress": str(cell.activity_progress),
-        "gradingProgress": str(cell.grading_progress),
-        "comments": list(cell.comments),
-        "attempts": cell.attempts,
-        "posts": cell.posts,
-        **_given(more),
-    }
-
-
-def _given(members: Data) -> Data:
-    return {name: value for name, value in members.items() if value is not None}
-
-
-def _camel(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(map(str.title, rest))
-
-
-def plain(value: Any) -> Any:
-    """The value with amounts as JSON's numbers, or as text where those would not be exact."""
-    if isinstance(value, Mapping):
-        return {name: plain(one) for name, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(one) for one in value]
-    if not isinstance(value, Decimal):
-        return value
-    if abs(value) < 10**15 and value == int(value):
-        return int(value)
-    near = float(value)
-    return near if math.isfinite(near) and Decimal(repr(near)) == value else str(value)
-
-
-# -- reading -----------------------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class Loaded:
     """What a file holds."""
@@ -287,13 +141,13 @@ class _Numbers:
 def _load_school(entry: Any, institutions: Institutions) -> None:
     given = validation.read_object(entry, _SCHOOL)
     school = institutions.add_school(given["id"], given["name"], given.get("profile", Profile.name))
-    with _at("settings"):
+    with _at("switches"):
         fields = switches.fields(profiles.PROFILES[school.profile.name])
-        by_name = {_camel(name): name for name in fields}
-        settings = validation.read_object(
-            given.get("settings", {}), {name: fields[python] for name, python in by_name.items()}
+        by_name = {camel(name): name for name in fields}
+        wanted = validation.read_object(
+            given.get("switches", {}), {name: fields[python] for name, python in by_name.items()}
         )
-        for name, value in settings.items():
+        for name, value in wanted.items():
             setattr(school.profile, by_name[name], value)
     numbers = _Numbers()
     _each("people", given, lambda one: _load_person(one, school, numbers))
@@ -389,7 +243,7 @@ def _load_grade(entry: Any, course: Course) -> None:
             person.id,
             given.get("score"),
             given.get("comment"),
-            given["timestamp"].astimezone(UTC),
+            given["timestamp"],
             given.get("activityProgress", "Completed"),
             given.get("gradingProgress", "FullyGraded"),
             extra,

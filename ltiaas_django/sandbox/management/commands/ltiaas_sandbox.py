@@ -26,6 +26,7 @@ then open http://127.0.0.1:9800/ in a browser, choose a course and a person, and
 Courses course-101 and course-102 are there at every start; people, grades and launches are
 kept in memory and are gone when the sandbox stops. Scripts steer it below /control/ (JSON):
   curl http://127.0.0.1:9800/control/state/
+  curl http://127.0.0.1:9800/control/scenario/ > kept.json   and later: ltiaas_sandbox --scenario kept.json
 
 It asks nobody for a password: let it listen on this machine only.
 """

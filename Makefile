@@ -42,7 +42,7 @@ audit: $(VENV)/.dev ## look for known weaknesses, in our code and in what it dep
 sabotage: $(VENV)/.dev ## break each promise on purpose, one at a time: its test must notice
 	$(BIN)/python -m tests.sabotage
 
-bench: $(VENV)/.bench ## measure, beside other ways and beside the limit; a quarter of an hour (see docs/performance.md)
+bench: $(VENV)/.bench ## measure, beside other ways and beside the limit; half an hour (see docs/performance.md)
 	@$(BIN)/python -m benchmarks $(BENCH)
 
 messages: $(VENV)/.dev ## collect the texts for people into ltiaas_django/locale, and compile their translations

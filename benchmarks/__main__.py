@@ -17,7 +17,7 @@ import django
 
 from benchmarks import harness
 
-NAMES = ("scores", "rosters", "launches", "growth")
+NAMES = ("scores", "rosters", "launches", "growth", "district")
 BEGIN, END = "<!-- tables: begin -->", "<!-- tables: end -->"
 
 

@@ -67,10 +67,16 @@ def measure(
     Arguments and what the function returns (a dict) are JSON; `process_cpu` (seconds) and `process_peak_mb` are added.
     Raises RuntimeError, with what the process said, if it fails.
     """
-    with _fresh_database(database) as url, tempfile.TemporaryDirectory(prefix="bench-") as folder:
+    with fresh_database(database) as url:
+        return call(target, url, environment, **arguments)
+
+
+def call(target: str, database_url: str, environment: Mapping[str, str] | None = None, **arguments: Any) -> Measured:
+    """As `measure`, on a database that is there."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         result = pathlib.Path(folder, "result.json")
         asked = json.dumps({"target": target, "arguments": arguments})
-        _python(["benchmarks.child", str(result)], url, environment, given=asked)
+        _python(["benchmarks.child", str(result)], database_url, environment, given=asked)
         measured: Measured = json.loads(result.read_text())
         return measured
 
@@ -141,7 +147,7 @@ def _on_server(url: str, statement: str) -> None:
 
 
 @contextmanager
-def _fresh_database(kind: Database) -> Iterator[str]:
+def fresh_database(kind: Database) -> Iterator[str]:
     """The URL of a migrated, empty database of one's own."""
     template = _template(kind)
     if kind == "sqlite":

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from . import errors
 
-_LONGEST_JUMP = 100 * 365 * 24 * 3600.0
+_LONGEST_WAY = 100 * 365 * 24 * 3600.0
 
 
 class Clock:
@@ -26,9 +26,14 @@ class Clock:
 
     def advance(self, seconds: float) -> None:
         """Move on by some seconds (back, if negative)."""
-        if not abs(seconds) <= _LONGEST_JUMP:  # also refuses NaN
-            raise errors.BadRequest("The clock moves by at most a hundred years.")
+        self.check(self._offset.total_seconds() + seconds)
         self._offset += timedelta(seconds=seconds)
+
+    @staticmethod
+    def check(offset: float) -> None:
+        """Raises BadRequest for an offset, in seconds, that is too far."""
+        if not abs(offset) <= _LONGEST_WAY:  # also refuses NaN
+            raise errors.BadRequest("The clock moves by at most a hundred years.")
 
     def reset(self) -> None:
         """Back to the real time."""

@@ -145,7 +145,7 @@ def read_answer(body: Any, launch: Launch, launch_url: str) -> Answer:
     is_refusal = bool({"errMessage", "errLog"} & set(options))
     if is_refusal and ({"message", "log"} & set(options) or given["contentItems"]):
         raise errors.BadRequest("A refusal holds no items, and no message or log.", code="INVALID_REQUEST_BODY")
-    items = [_read_item(item, launch_url) for item in given["contentItems"]]
+    items = [_read_own_item(item, launch_url) for item in given["contentItems"]]
     for item in items:
         _check_taken(item, launch.deep_linking)
     if len(items) > 1 and launch.deep_linking.get("acceptMultiple") is False:
@@ -153,12 +153,17 @@ def read_answer(body: Any, launch: Launch, launch_url: str) -> Answer:
     return Answer(launch, items, options)
 
 
-def _read_item(item: Any, launch_url: str) -> dict[str, Any]:
+def read_item(item: Any) -> dict[str, Any]:
+    """A content item, checked against the contract; raises BadRequest."""
     kind = item.get("type") if isinstance(item, dict) else None
     if not isinstance(kind, str) or kind not in _FIELDS:
         raise errors.BadRequest(f"A content item has a `type` of {', '.join(_FIELDS)}.", code="INVALID_REQUEST_BODY")
-    read = validation.read_object(item, _FIELDS[kind])
-    if kind == "ltiResourceLink" and read["url"].partition("?")[0] != launch_url:
+    return validation.read_object(item, _FIELDS[kind])
+
+
+def _read_own_item(item: Any, launch_url: str) -> dict[str, Any]:
+    read = read_item(item)
+    if read["type"] == "ltiResourceLink" and read["url"].partition("?")[0] != launch_url:
         raise errors.BadRequest(
             f"The `url` of an ltiResourceLink must be {launch_url}, with any query.", code="INVALID_REQUEST_BODY"
         )

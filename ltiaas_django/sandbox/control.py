@@ -13,7 +13,9 @@
                                                  -> 201 and {"registrationId", "url"}
     GET    /control/requests/                    {"requests": [...]}, what came to the API so far
     GET    /control/secrets/                     {"ltiks": [...], "serviceKeys": [...]}, all handed out so far
-    POST   /control/reset/                       back to the start -> 204
+    POST   /control/reset/                       {"scenario"?}: back to the start, or to another one -> 204
+    GET    /control/scenario/                    schools, people, courses and gradebooks, as a file (`scenario_file`)
+    PUT    /control/scenario/                    such a file: begin anew with it -> 204
     POST   /control/clock/                       {"advanceSeconds": n} -> {"now"}
     POST   /control/ltiks/expire/                {"ltik"?}, one or all -> {"count"}
     POST   /control/service-keys/revoke/         {"course"?, "activity"?} -> {"count"}
@@ -47,7 +49,7 @@ from django.http import HttpRequest, HttpResponse
 
 from ltiaas_django.vocabulary import MembershipStatus
 
-from . import errors, validation, web
+from . import errors, scenario_file, validation, web
 from .courses import Course, Enrolment
 from .faults import Route
 from .school import School
@@ -68,6 +70,8 @@ def endpoint(**handlers: Handler) -> View:
             if handler is None:
                 raise errors.WrongMethod(f"{request.method} is not possible here, only {', '.join(handlers)}.")
             with sandbox.lock:
+                if request.method == "PUT":
+                    return handler(sandbox, web.large_json_body(request, scenario_file.DEEPEST), **ids)
                 if request.method in ("POST", "PATCH"):
                     return handler(sandbox, web.json_body(request) if web.body_of(request) else {}, **ids)
                 return handler(sandbox, **ids)
@@ -161,6 +165,18 @@ def get_secrets(sandbox: Sandbox) -> HttpResponse:
     return web.json_response({"ltiks": launches.ltiks(), "serviceKeys": launches.service_keys()})
 
 
+# -- the whole ---------------------------------------------------------------------------------------------------------
+
+
+def get_scenario(sandbox: Sandbox) -> HttpResponse:
+    return web.json_response(sandbox.export())
+
+
+def put_scenario(sandbox: Sandbox, body: Any) -> HttpResponse:
+    sandbox.load(body)
+    return HttpResponse(status=204)
+
+
 # -- people ------------------------------------------------------------------------------------------------------------
 
 
@@ -232,9 +248,9 @@ def register(sandbox: Sandbox, body: dict[str, Any]) -> HttpResponse:
     return web.json_response({"registrationId": registration.id, "url": url}, 201)
 
 
-@body_of()
+@body_of(scenario=Field(validation.text))
 def reset(sandbox: Sandbox, body: dict[str, Any]) -> HttpResponse:
-    sandbox.reset()
+    sandbox.reset(body.get("scenario"))
     return HttpResponse(status=204)
 
 

@@ -77,7 +77,8 @@ class Course:
     is_concluded: bool = False
 
     def __post_init__(self) -> None:
-        self.number = self.number or next(self.school.campus.course_numbers)
+        numbers = self.school.campus.course_numbers
+        self.number = numbers.take(self.number) if self.number else numbers.next()
         self.gradebook = Gradebook(self.school, self.number)
 
     @property

@@ -90,10 +90,13 @@ class Gradebook:
     line_items: dict[int, LineItem] = field(default_factory=dict)
     _columns: dict[int, dict[str, Cell]] = field(default_factory=dict)
 
-    def add_line_item(self, label: str, score_maximum: Decimal | int, **fields: Any) -> LineItem:
-        """A new column."""
+    def add_line_item(
+        self, label: str, score_maximum: Decimal | int, *, number: int | None = None, **fields: Any
+    ) -> LineItem:
+        """A new column, with the next free number or one that was chosen for it."""
         with self.school.campus.lock:
-            number = next(self.school.campus.line_item_numbers)
+            numbers = self.school.campus.line_item_numbers
+            number = numbers.next() if number is None else numbers.take(number)
             item = LineItem(number, self.course_number, self.school, label, Decimal(score_maximum), **fields)
             self.line_items[number] = self.school.line_items[item.path] = item
             self._columns[number] = {}

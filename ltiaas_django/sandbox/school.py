@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
+import sys
 from typing import Any
 
-from .campus import Campus
+from .campus import Campus, Numbers
 from .cleaning import clean_email, clean_id, clean_name
 from .naming import Names, hex_of
 
 _FIRST_NUMBER = 3001
-_NUMBERS_OF_NAMES = 900_001  # for Moodle, whose ids are numbers, of people whose id here is none
+NUMBERS_OF_NAMES = 900_001
+"""The first number (for Moodle, whose ids are numbers) of people whose id here is none."""
 
 
 class Person:
@@ -56,7 +57,8 @@ class Person:
 
     def rename(self, name: str) -> None:
         """Take a new full name; the first word becomes the given name."""
-        self.given_name, _, self.family_name = clean_name(name).partition(" ")
+        given, _, family = clean_name(name).partition(" ")
+        self.given_name, self.family_name = sys.intern(given), sys.intern(family)  # of many people few are unique
 
 
 class School:
@@ -71,8 +73,8 @@ class School:
         self.line_items: dict[str, Any] = {}
         """All columns by their path: the origin before it is known only once the sandbox is served."""
         self._by_lti_id: dict[str, Person] = {}
-        self._numbers = itertools.count(_FIRST_NUMBER)
-        self._numbers_of_names = itertools.count(_NUMBERS_OF_NAMES)
+        self._numbers = Numbers(_FIRST_NUMBER)
+        self._numbers_of_names = Numbers(NUMBERS_OF_NAMES)
 
     def __repr__(self) -> str:
         return f"<School {self.id}: {self.profile.name}>"
@@ -87,16 +89,19 @@ class School:
         """The tool's id at its LMS."""
         return f"{self.id}-client"
 
-    def person(self, name: str, email: str | None = None, user_id: str | None = None) -> Person:
-        """The person with this id, or a new one."""
+    def person(
+        self, name: str, email: str | None = None, user_id: str | None = None, number: int | None = None
+    ) -> Person:
+        """The person with this id, or a new one; `number` is only for those whose id is none."""
         with self.campus.lock:
             if user_id is not None and user_id in self.people:
                 return self.people[user_id]
-            if user_id is None:
-                user_id = next(n for n in map(str, self._numbers) if n not in self.people)
-            is_number = user_id.isascii() and user_id.isdigit() and int(user_id) < _NUMBERS_OF_NAMES
-            number = int(user_id) if is_number else next(self._numbers_of_names)
-            person = Person(self, clean_id(user_id), name, clean_email(email, user_id), number)
+            while user_id is None or user_id in self.people:
+                user_id = str(self._numbers.next())
+            own = number_of(user_id)
+            if own is None:
+                own = self._numbers_of_names.next() if number is None else self._numbers_of_names.take(number)
+            person = Person(self, clean_id(user_id), name, clean_email(email, user_id), own)
             self.people[person.id] = self._by_lti_id[person.lti_id] = person
             return person
 
@@ -110,3 +115,9 @@ class School:
             self.profile = profile
             self._by_lti_id = {person.lti_id: person for person in self.people.values()}
             self.line_items = {item.path: item for item in self.line_items.values()}
+
+
+def number_of(user_id: str) -> int | None:
+    """The number that an id is, if it is one as LMSs write it."""
+    is_number = user_id.isascii() and user_id.isdigit() and len(user_id) <= 6 and str(int(user_id)) == user_id
+    return int(user_id) if is_number and int(user_id) < NUMBERS_OF_NAMES else None

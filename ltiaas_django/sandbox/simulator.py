@@ -8,14 +8,14 @@ from urllib.parse import urlencode, urljoin, urlsplit, urlunsplit
 
 from ltiaas_django.vocabulary import LaunchType
 
-from . import content, errors, profiles, scenarios
+from . import content, errors, profiles, scenario_file, scenarios
 from .campus import Campus
-from .cleaning import clean_id
 from .clock import Clock
 from .courses import Course, Courses
 from .credentials import Launch, Launches, Mutate
 from .faults import Fault, Faults, Kind
 from .gradebook import Cell
+from .institutions import Institutions
 from .paging import Pages
 from .platforms import Platforms
 from .profiles import Profile
@@ -40,7 +40,7 @@ class Sandbox:
     api_key: str
     tool_url: str
     scenario: str
-    """What is there at the start, and after `reset`: one of `scenarios.SCENARIOS`."""
+    """What is there at the start, and after `reset`: one of `scenarios.SCENARIOS`, or FILE."""
 
     def __init__(
         self,
@@ -54,6 +54,7 @@ class Sandbox:
         self.tool_url = tool_url
         self.scenario = scenarios.known(scenario)
         self._profile = profile
+        self._loaded: scenario_file.Data = {}
         self.clock = Clock()
         self.traffic = Traffic()
         self.faults = Faults()
@@ -61,22 +62,49 @@ class Sandbox:
         self.lock = self.campus.lock
         self.reset()
 
-    def reset(self) -> None:
-        """Back to the start; launches, requests, faults and the clock's offset are forgotten."""
+    def reset(self, scenario: str | None = None) -> None:
+        """Back to the start, or to that of another scenario; raises BadRequest for one that there is not.
+
+        Launches, requests, faults and the clock's offset are forgotten.
+        """
         with self.lock:
-            self.clock.reset()
-            self.traffic.clear()
-            self.faults.clear()
-            self.campus = Campus(self.clock, self.campus.origin, self.lock)
-            self.schools: dict[str, School] = {}
-            self.courses = Courses()
-            self.launches = Launches(self.clock)
-            self.answers: dict[str, content.Answer] = {}
-            self.pages = Pages()
-            self.platforms = Platforms(self.campus)
-            self.registrations = Registrations(self.campus, self.platforms)
-            school = self.add_school("school", "Sandbox School", profile=self._profile)
-            scenarios.SCENARIOS[self.scenario](school, self.courses)
+            if scenario is None and self.scenario == scenario_file.FILE:
+                self.load(self._loaded)
+                return
+            self.scenario = scenarios.known(scenario or self.scenario)
+            self._loaded = {}
+            institutions = Institutions(Campus(self.clock, self.campus.origin, self.lock))
+            scenarios.SCENARIOS[self.scenario](institutions, self._profile)
+            self._begin(institutions)
+
+    def export(self) -> scenario_file.Data:
+        """Everything but launches, requests and faults, ready for JSON; every course is made for it."""
+        with self.lock:
+            return scenario_file.export(self._institutions)
+
+    def load(self, data: scenario_file.Data) -> None:
+        """Begin anew with what `export` gave; raises BadRequest, and then nothing has changed.
+
+        From now on this is the start that `reset` goes back to.
+        """
+        with self.lock:
+            read = scenario_file.load(data, Campus(self.clock, self.campus.origin, self.lock))
+            self.scenario, self._loaded = scenario_file.FILE, read.data
+            self._begin(read.institutions)
+            self.clock.advance(read.clock_offset)
+
+    def _begin(self, institutions: Institutions) -> None:
+        self.clock.reset()
+        self.traffic.clear()
+        self.faults.clear()
+        self.campus, self._institutions = institutions.campus, institutions
+        self.launches = Launches(self.clock)
+        self.answers: dict[str, content.Answer] = {}
+        self.pages = Pages()
+        self.platforms = Platforms(self.campus)
+        self.registrations = Registrations(self.campus, self.platforms)
+        for school in self.schools.values():
+            self.platforms.follow(school)
 
     @property
     def origin(self) -> str:
@@ -90,6 +118,11 @@ class Sandbox:
     # -- schools -------------------------------------------------------------------------------------------------------
 
     @property
+    def schools(self) -> dict[str, School]:
+        """All schools by id."""
+        return self._institutions.schools
+
+    @property
     def school(self) -> School:
         """The first school."""
         return next(iter(self.schools.values()))
@@ -101,18 +134,12 @@ class Sandbox:
 
     def find_school(self, school_id: str) -> School:
         """The school; raises NotFound."""
-        try:
-            return self.schools[school_id]
-        except KeyError:
-            raise errors.NotFound(f"There is no school “{school_id}”.") from None
+        return self._institutions.find_school(school_id)
 
     def add_school(self, school_id: str, name: str, profile: str = Profile.name) -> School:
         """One more institution, with an LMS of its own: to the tool, another platform."""
         with self.lock:
-            if school_id in self.schools:
-                raise errors.BadRequest(f"There is a school “{school_id}” already.")
-            school = School(self.campus, school_id, name, profiles.make(profile))
-            self.schools[school.id] = school
+            school = self._institutions.add_school(school_id, name, profile)
             self.platforms.follow(school)
             return school
 
@@ -122,7 +149,7 @@ class Sandbox:
         To the tool it is another platform from now on: every id is a new one, and what was launched before is over.
         """
         with self.lock:
-            place = self.school if school is None else self.find_school(school)
+            place = self._institutions.find_school(school)
             made = profiles.make(profile)
             place.become(made)
             self.launches.end({course.id for course in self.courses.made() if course.school is place})
@@ -130,6 +157,11 @@ class Sandbox:
             return made
 
     # -- courses -------------------------------------------------------------------------------------------------------
+
+    @property
+    def courses(self) -> Courses:
+        """All courses by id; one that nobody has looked at is made when it is."""
+        return self._institutions.courses
 
     def course(self, course_id: str) -> Course:
         """The course; raises NotFound."""
@@ -140,11 +172,7 @@ class Sandbox:
 
     def add_course(self, course_id: str, title: str, label: str = "", school: str | None = None) -> Course:
         """A new course without people or activities, of a school (the first, if none is named)."""
-        with self.lock:
-            place = self.school if school is None else self.find_school(school)
-            course = Course(clean_id(course_id), label or course_id, title, place)
-            self.courses.add(course)
-            return course
+        return self._institutions.add_course(course_id, title, label, school)
 
     def gradebook(self, course_id: str) -> list[Cell]:
         """What the gradebook of a course holds: only cells that something was stored in."""

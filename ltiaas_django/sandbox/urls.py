@@ -24,6 +24,7 @@ urlpatterns = [
     path("control/requests/", control.endpoint(GET=control.get_requests)),
     path("control/secrets/", control.endpoint(GET=control.get_secrets)),
     path("control/reset/", control.endpoint(POST=control.reset)),
+    path("control/scenario/", control.endpoint(GET=control.get_scenario, PUT=control.put_scenario)),
     path("control/clock/", control.endpoint(POST=control.move_clock)),
     path("control/ltiks/expire/", control.endpoint(POST=control.expire_ltiks)),
     path("control/service-keys/revoke/", control.endpoint(POST=control.revoke_service_keys)),

@@ -60,14 +60,27 @@ def body_of(request: HttpRequest) -> bytes:
         raise errors.BadRequest("The body could not be read.") from None
 
 
+def large_json_body(request: HttpRequest, deepest: int) -> Any:
+    """The JSON body, however large the host project lets bodies be; raises BadRequest as `json_body` does."""
+    _check_json(request)
+    try:
+        return validation.read_json(request.read(), deepest)
+    except UnreadablePostError:
+        raise errors.BadRequest("The body could not be read.") from None
+
+
 def json_body(request: HttpRequest) -> Any:
     """The JSON body; raises BadRequest when the content type says that it is none, or it is malformed."""
+    _check_json(request)
+    return validation.read_json(body_of(request))
+
+
+def _check_json(request: HttpRequest) -> None:
     if request.content_type != "application/json":
         raise errors.BadRequest("The Content-Type must be application/json.", code="INVALID_CONTENT_TYPE")
     charset = (request.content_params or {}).get("charset", "utf-8")
     if charset.lower() not in ("utf-8", "utf8"):
         raise errors.BadRequest("The body must be UTF-8.", code="INVALID_CONTENT_TYPE")
-    return validation.read_json(body_of(request))
 
 
 def json_response(payload: Any, status: int = 200) -> HttpResponse:

@@ -113,7 +113,7 @@ class Canvas(Profile):
 
     page_size = 50
     refuse_same_second = False
-    says_concluded = True
+    says_concluded: bool = True
     """Whether a course that is over says so (422), or is not found (404)."""
     allowed_attempts: int | None = None
     """Of every assignment; None for as many as one likes."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import pathlib
 import signal
 import threading
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from urllib.parse import urlsplit
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from ltiaas_django.sandbox import Sandbox, SandboxServer, certificates
+from ltiaas_django.sandbox import Sandbox, SandboxServer, certificates, errors, scenario_file, validation
 from ltiaas_django.sandbox.profiles import PROFILES, Profile, overview
 from ltiaas_django.sandbox.scenarios import SCENARIOS, SMALL
 from ltiaas_django.sandbox.simulator import DEFAULT_API_KEY, DEFAULT_TOOL_URL
@@ -25,6 +26,7 @@ then open http://127.0.0.1:9800/ in a browser, choose a course and a person, and
 Courses course-101 and course-102 are there at every start; people, grades and launches are
 kept in memory and are gone when the sandbox stops. Scripts steer it below /control/ (JSON):
   curl http://127.0.0.1:9800/control/state/
+  curl http://127.0.0.1:9800/control/scenario/ > kept.json   and later: ltiaas_sandbox --scenario kept.json
 
 It asks nobody for a password: let it listen on this machine only.
 """
@@ -57,7 +59,8 @@ class Command(BaseCommand):
             "--profile",
             choices=list(PROFILES),
             default=Profile.name,
-            help="the LMS to behave like (default: %(default)s, which keeps to the specifications)",
+            help="the LMS to behave like (default: %(default)s, which keeps to the specifications); "
+            "a file says it by itself",
         )
         parser.add_argument(
             "--profiles",
@@ -66,9 +69,11 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--scenario",
-            choices=list(SCENARIOS),
+            type=_scenario,
             default=SMALL,
-            help="what is there at the start (default: %(default)s)",
+            metavar="NAME or FILE",
+            help=f"what is there at the start: {', '.join(SCENARIOS)}, or a file ending in .json that the sandbox "
+            "has exported (default: %(default)s)",
         )
         parser.add_argument(
             "--https",
@@ -80,12 +85,16 @@ class Command(BaseCommand):
         if options["profiles"]:
             self.stdout.write(overview(), ending="")
             return
+        scenario = options["scenario"]
+        is_file = isinstance(scenario, pathlib.Path)
         sandbox = Sandbox(
             api_key=options["api_key"],
             tool_url=options["tool_url"],
             profile=options["profile"],
-            scenario=options["scenario"],
+            scenario=SMALL if is_file else scenario,
         )
+        if is_file:
+            _load(sandbox, scenario)
         certificate = certificates.make(options["host"]) if options["https"] else None
         server = SandboxServer(sandbox, options["host"], options["port"], certificate=certificate)
         with _terminable():
@@ -108,6 +117,16 @@ class Command(BaseCommand):
                     certificate.remove()
 
 
+def _load(sandbox: Sandbox, file: pathlib.Path) -> None:
+    """Begin with what a file holds."""
+    try:
+        sandbox.load(validation.read_json(file.read_bytes(), scenario_file.DEEPEST))
+    except OSError as error:
+        raise CommandError(f"Cannot read {file}: {error.strerror or error}.") from None
+    except errors.SandboxError as error:
+        raise CommandError(f"{file} is no scenario. {error.description}") from None
+
+
 @contextlib.contextmanager
 def _terminable() -> Iterator[None]:
     """Let SIGTERM end the command as Ctrl-C does, where that can be arranged: signals are the main thread's."""
@@ -125,6 +144,14 @@ def _port(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is no port: give a number from 0 to 65535")
     return int(text)
+
+
+def _scenario(text: str) -> str | pathlib.Path:
+    if text.endswith(".json"):
+        return pathlib.Path(text)
+    if text in SCENARIOS:
+        return text
+    raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(SCENARIOS)}, and no file ending in .json")
 
 
 def _url(text: str) -> str:

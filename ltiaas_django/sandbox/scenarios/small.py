@@ -1,6 +1,4 @@
-"""What is there when the sandbox starts, the same at every start.
-
-small: two courses.
+"""Two courses of one school, small enough to know everybody by name.
 
 course-101   STAT101, Introduction to Statistics
     people       1001 and 1002 teach; 2001 to 2005 learn
@@ -15,20 +13,18 @@ course-102   HIST102, Modern European History
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-
 from ltiaas_django.vocabulary import Role
 
-from . import errors
-from .courses import Course, Courses
-from .school import School
-
-SMALL = "small"
+from ..courses import Course
+from ..institutions import Institutions
+from ..school import School
 
 
-def _small(school: School, courses: Courses) -> None:
+def fill(institutions: Institutions, profile: str) -> None:
+    """One school with the two courses."""
+    school = institutions.add_school("school", "Sandbox School", profile)
     for course in (_statistics(school), _history(school)):
-        courses.add(course)
+        institutions.courses.add(course)
 
 
 def _statistics(school: School) -> Course:
@@ -64,14 +60,3 @@ def _history(school: School) -> Course:
     course.add_activity("Essay: 1848", activity_id="essay-1", description="Was it one revolution or many?")
     course.add_line_item("reading-1", 100)
     return course
-
-
-SCENARIOS: Mapping[str, Callable[[School, Courses], None]] = {SMALL: _small}
-"""By name, what fills the first school and adds its courses."""
-
-
-def known(name: str) -> str:
-    """The name of a scenario that there is; raises BadRequest."""
-    if name not in SCENARIOS:
-        raise errors.BadRequest(f"A scenario is one of {', '.join(SCENARIOS)}.")
-    return name

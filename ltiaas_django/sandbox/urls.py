@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import path, re_path
 
-from . import api, control, deep_linking, pages, registering
+from . import api, control, deep_linking, pages, registering, steering
 from .lms import activity, course, enrolling, grades, home, people
 
 _COURSE = "control/courses/<str:course_id>"
@@ -21,20 +21,28 @@ urlpatterns = [
         control.endpoint(PATCH=control.change_person, DELETE=control.remove_person),
     ),
     path("control/launches/", control.endpoint(POST=control.launch)),
-    path("control/requests/", control.endpoint(GET=control.get_requests)),
+    path("control/requests/", control.endpoint(GET=control.get_requests, DELETE=control.clear_requests)),
     path("control/secrets/", control.endpoint(GET=control.get_secrets)),
     path("control/reset/", control.endpoint(POST=control.reset)),
     path("control/scenario/", control.endpoint(GET=control.get_scenario, PUT=control.put_scenario)),
-    path("control/clock/", control.endpoint(POST=control.move_clock)),
+    path(
+        "control/clock/",
+        control.endpoint(GET=steering.get_clock, POST=steering.move_clock, DELETE=steering.reset_clock),
+    ),
     path("control/ltiks/expire/", control.endpoint(POST=control.expire_ltiks)),
     path("control/service-keys/revoke/", control.endpoint(POST=control.revoke_service_keys)),
     path("control/settings/", control.endpoint(POST=control.change_settings)),
     path(
         "control/faults/",
-        control.endpoint(GET=control.get_faults, POST=control.plan_fault, DELETE=control.clear_faults),
+        control.endpoint(GET=steering.get_faults, POST=steering.plan_fault, DELETE=steering.clear_faults),
     ),
-    path("control/schools/", control.endpoint(POST=control.add_school)),
-    path("control/schools/<str:school_id>/", control.endpoint(PATCH=control.change_school)),
+    path("control/faults/<int:number>/", control.endpoint(DELETE=steering.take_back_fault)),
+    path("control/profiles/", control.endpoint(GET=steering.get_profiles)),
+    path("control/schools/", control.endpoint(POST=steering.add_school)),
+    path(
+        "control/schools/<str:school_id>/",
+        control.endpoint(GET=steering.get_school, PATCH=steering.change_school),
+    ),
     path(f"{_COURSE}/", control.endpoint(PATCH=control.change_course)),
     path(f"{_COURSE}/grades/", control.endpoint(POST=control.override)),
     path("control/registrations/", control.endpoint(POST=control.register)),

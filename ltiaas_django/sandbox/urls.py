@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path, re_path
 
 from . import api, control, deep_linking, pages, registering, steering
+from .console import clock, faults, lms, log, state, tool
 from .lms import activity, course, enrolling, grades, home, people
 
 _COURSE = "control/courses/<str:course_id>"
@@ -47,6 +48,15 @@ urlpatterns = [
     path(f"{_COURSE}/grades/", control.endpoint(POST=control.override)),
     path("control/registrations/", control.endpoint(POST=control.register)),
     re_path(r"^control/", control.no_such),
+    path("console/", log.log, name="console"),
+    path("console/requests/<int:number>/", log.one_request, name="console_request"),
+    path("console/faults/", faults.faults, name="console_faults"),
+    path("console/lms/", lms.lms, name="console_lms"),
+    path("console/lms/<str:school_id>/", lms.lms, name="console_lms_school"),
+    path("console/clock/", clock.clock, name="console_clock"),
+    path("console/tool/", tool.tool, name="console_tool"),
+    path("console/state/export/", state.export, name="console_export"),
+    path("console/state/", state.state, name="console_state"),
     path("", home.home, name="courses"),
     path("courses/<str:course_id>/", course.course, name="course"),
     path("courses/<str:course_id>/who/", course.who, name="who"),

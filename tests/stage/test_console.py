@@ -16,6 +16,11 @@ EVIL = "<script>alert('x')</script>"
 PAGES = ["", "faults/", "lms/", "lms/school/", "clock/", "tool/", "state/"]
 
 
+def elements(html):
+    """The elements of a page, which must be well formed; scripts are no HTML."""
+    return Elements(re.sub(r"<script>.*?</script>\n", "", html, flags=re.DOTALL))
+
+
 @pytest.fixture
 def console(browse):
     """Opens a page of the console, which must have the status."""
@@ -23,7 +28,7 @@ def console(browse):
     def get(path="", status=200):
         response = browse(f"/console/{path}")
         assert response.status_code == status, response.text
-        Elements(re.sub(r"<script>.*?</script>\n", "", response.text, flags=re.DOTALL))
+        assert elements(response.text).all("h1")
         return response.text
 
     return get
@@ -55,12 +60,8 @@ def rows(html):
 
 @pytest.mark.parametrize("path", PAGES)
 def test_every_page_is_sound_and_leads_to_the_others(console, path):
-    links = {link["href"] for link in Elements_of(console(path)).all("a")}
+    links = {link["href"] for link in elements(console(path)).all("a")}
     assert {"/console/", "/console/faults/", "/console/lms/", "/console/clock/", "/console/state/"} <= links
-
-
-def Elements_of(html):
-    return Elements(re.sub(r"<script>.*?</script>\n", "", html, flags=re.DOTALL))
 
 
 class TestLog:
@@ -106,7 +107,7 @@ class TestLog:
             caller("GET", f"/api/lineitems?tag=t{number}")
         html = console("?route=lineitems")
         assert len(rows(html)) == 50
-        older = next(one["href"] for one in Elements_of(html).all("a") if "before=" in one["href"])
+        older = next(one["href"] for one in elements(html).all("a") if "before=" in one["href"])
         last = rows(console(older.replace("/console/", "").replace("&amp;", "&")))
         assert [re.search(r"tag=t\d+", one)[0] for one in last] == ["tag=t4", "tag=t3", "tag=t2", "tag=t1", "tag=t0"]
 
@@ -146,7 +147,7 @@ class TestOneRequest:
 
     def test_leads_to_a_fault_for_its_like(self, console, by_key):
         by_key()("GET", "/api/memberships")
-        link = next(one["href"] for one in Elements_of(console("requests/2/")).all("a") if "#kinds" in one["href"])
+        link = next(one["href"] for one in elements(console("requests/2/")).all("a") if "#kinds" in one["href"])
         form = console(link.replace("/console/", ""))
         assert "<option selected>memberships</option>" in form
         assert 'value="course-101"' in form
@@ -260,7 +261,7 @@ class TestFaults:
         assert [cell.score for cell in sandbox.gradebook("course-101")] == [5]
 
     def test_every_button_plans_something(self, sandbox, console, submit):
-        buttons = [one["value"] for one in Elements_of(console("faults/")).all("button") if one.get("name") == "fault"]
+        buttons = [one["value"] for one in elements(console("faults/")).all("button") if one.get("name") == "fault"]
         for button in buttons:
             submit("faults/", action="common", fault=button)
         assert len(sandbox.faults.waiting()) == len(buttons) > 5

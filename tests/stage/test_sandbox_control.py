@@ -145,7 +145,7 @@ def test_a_schools_lms_and_its_switches(sandbox, control, by_key):
     sandbox.course("course-101").remove_person("2001")
     statuses = [one["status"] for one in by_key(person="2002").json("/api/memberships")["members"]]
     assert statuses.count("Inactive") == 1
-    control("PATCH", "schools/school/", {"profile": "canvas", "switches": {"showsLeavers": True}}, 400)
+    control("PATCH", "schools/school/", {"profile": "moodle", "switches": {"allowedAttempts": 3}}, 400)
     assert control("GET", "schools/school/") == school
 
 

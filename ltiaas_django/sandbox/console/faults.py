@@ -46,8 +46,10 @@ KINDS = (
     KindForm(Kind.DROP_AFTER, "Cut after", "The request is done, a score is stored; then the connection is cut."),
     KindForm(Kind.CUT, "Half an answer", "The request is done; half of the answer arrives."),
     KindForm(Kind.GATEWAY, "Gateway's page", "502 with a gateway's page in HTML, where JSON was expected."),
-    KindForm(Kind.EXPIRED_LTIK, "Ltik refused", "LTIAAS says that the ltik is over."),
-    KindForm(Kind.REFUSED_KEY, "Service key refused", "LTIAAS says that the service key is not good."),
+    KindForm(Kind.EXPIRED_LTIK, "Ltik refused", "LTIAAS says that the ltik is over, to calls with one."),
+    KindForm(
+        Kind.REFUSED_KEY, "Service key refused", "LTIAAS says that the service key is not good, to calls with one."
+    ),
     KindForm(
         Kind.TOOL_REMOVED,
         "Tool removed",
@@ -64,7 +66,7 @@ COMMON: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "score_503": ("Next score: 503", {"kind": Kind.STATUS, "status": 503, "route": Route.SCORES}),
     "roster_cut": ("Next roster page: half of it", {"kind": Kind.CUT, "route": Route.MEMBERSHIPS}),
     "ltik": ("Next launch: ltik refused", {"kind": Kind.EXPIRED_LTIK, "route": Route.IDTOKEN}),
-    "key": ("Next score: service key refused", {"kind": Kind.REFUSED_KEY, "route": Route.SCORES}),
+    "key": ("Next score by service key: refused", {"kind": Kind.REFUSED_KEY, "route": Route.SCORES}),
     "throttle": ("Next 5 scores: throttled", {"kind": Kind.THROTTLE, "route": Route.SCORES, "times": 5}),
     "gateway": ("Next request: a gateway's page", {"kind": Kind.GATEWAY}),
     "slow": ("Everything 2 seconds late", {"kind": Kind.DELAY, "delay": 2, "times": None}),

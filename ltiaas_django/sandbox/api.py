@@ -115,7 +115,8 @@ class _Asked:
     def give(self, response: HttpResponse) -> HttpResponse:
         """The response, noted down."""
         self.record.status = response.status_code
-        self.record.answer = redact(response.content[:_KEPT_OF_ANSWERS].decode(errors="replace"))
+        # Redacted before it is cut: half a key is not told from other text.
+        self.record.answer = redact(response.content.decode(errors="replace"))[:KEPT_OF_ANSWERS]
         return response
 
     @property
@@ -148,7 +149,7 @@ class _Asked:
 
     def _read_for_record(self) -> Any:
         try:
-            return json.loads(web.body_of(self.request), parse_constant=lambda name: None)
+            return json.loads(redact(web.body_of(self.request).decode()), parse_constant=lambda name: None)
         except (errors.SandboxError, ValueError, RecursionError):
             return None
 
@@ -169,7 +170,8 @@ class _Asked:
             record.person = person.id
 
 
-_KEPT_OF_ANSWERS = 400  # bytes
+KEPT_OF_ANSWERS = 400
+"""Characters of an answer that its record keeps."""
 
 
 def _spoilt(asked: _Asked, fault: Fault) -> HttpResponse:

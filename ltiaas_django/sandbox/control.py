@@ -13,23 +13,31 @@
                                                  -> 201 and {"registrationId", "url"}
     GET    /control/requests/                    {"requests": [...]}, what came to the API so far
     GET    /control/secrets/                     {"ltiks": [...], "serviceKeys": [...]}, all handed out so far
+    DELETE /control/requests/                    forget them -> 204
     POST   /control/reset/                       {"scenario"?}: back to the start, or to another one -> 204
     GET    /control/scenario/                    schools, people, courses and gradebooks, as a file (`scenario_file`)
     PUT    /control/scenario/                    such a file: begin anew with it -> 204
-    POST   /control/clock/                       {"advanceSeconds": n} -> {"now"}
+    GET    /control/clock/                       {"now", "offsetSeconds"}
+    POST   /control/clock/                       {"advanceSeconds": n} -> the same two
+    DELETE /control/clock/                       back to the real time -> 204
     POST   /control/ltiks/expire/                {"ltik"?}, one or all -> {"count"}
     POST   /control/service-keys/revoke/         {"course"?, "activity"?} -> {"count"}
     POST   /control/settings/                    {"anonymous"?, "pageSize"?, "refuseSameSecond"?, "toolUrl"?}
-                                                 -> all four
+                                                 -> all four; the first three are switches of the first school
+    GET    /control/profiles/                    {"profiles": [...]}, each with its quirks and switches
     POST   /control/schools/                     {"id", "name", "profile"?}: one more institution -> 201 and the school
-    PATCH  /control/schools/<id>/                {"profile"}: it takes another LMS -> the school
+    GET    /control/schools/<id>/                the school: its profile, and how its switches stand
+    PATCH  /control/schools/<id>/                {"profile"?, "switches"?: {"pageSize"?, ...}}: it takes another LMS,
+                                                 or what its LMS does is changed -> the school
     PATCH  /control/courses/<id>/                {"isPublished"?, "isConcluded"?} -> both
     POST   /control/courses/<id>/grades/         {"lineItem", "userId", "score"}: a teacher sets a grade -> 204
     GET    /control/faults/                      {"faults": [...]}, what waits
     POST   /control/faults/                      {"kind", "route"?, "method"?, "course"?, "person"?, "pathPrefix"?,
                                                  "times"?: a number or null for always, "status"?, "body"?,
-                                                 "contentType"?, "headers"?, "delay"?, "afterStoring"?} -> 204
+                                                 "contentType"?, "headers"?, "delay"?, "afterStoring"?}
+                                                 -> 201 and the fault
     DELETE /control/faults/                      nothing goes wrong any more -> 204
+    DELETE /control/faults/<number>/             this one is taken back -> 204
 
 `kind` is status, delay, hang, drop_before, drop_after, cut, gateway, expired_ltik, refused_key, tool_removed or
 throttle, and may be left out with a `status`, "drop": true or a `delay`. `route` is idtoken, memberships, lineitems,
@@ -51,9 +59,9 @@ from ltiaas_django.vocabulary import MembershipStatus
 
 from . import errors, scenario_file, validation, web
 from .courses import Course, Enrolment
-from .faults import Route
+from .profiles import switches
 from .school import School
-from .simulator import Sandbox
+from .simulator import Sandbox, profile_of
 from .validation import Field
 
 View = Callable[..., HttpResponse]
@@ -109,7 +117,7 @@ def get_state(sandbox: Sandbox) -> HttpResponse:
             "toolUrl": sandbox.tool_url,
             "platformId": sandbox.school.platform_id,
             "scenario": sandbox.scenario,
-            "schools": [_school(school) for school in sandbox.schools.values()],
+            "schools": [school_facts(school) for school in sandbox.schools.values()],
             "courses": [_course(course) for course in sandbox.courses.values()],
         }
     )
@@ -142,6 +150,7 @@ def get_roster(sandbox: Sandbox, course_id: str) -> HttpResponse:
 def get_requests(sandbox: Sandbox) -> HttpResponse:
     requests = [
         {
+            "number": one.number,
             "method": one.method,
             "path": one.path,
             "scheme": one.scheme,
@@ -154,10 +163,16 @@ def get_requests(sandbox: Sandbox) -> HttpResponse:
             "seconds": round(one.duration, 6),
             "fault": one.fault,
             "warnings": one.warnings,
+            "answer": one.answer,
         }
         for one in sandbox.requests
     ]
     return web.json_response({"requests": requests})
+
+
+def clear_requests(sandbox: Sandbox) -> HttpResponse:
+    sandbox.traffic.clear()
+    return HttpResponse(status=204)
 
 
 def get_secrets(sandbox: Sandbox) -> HttpResponse:
@@ -254,12 +269,6 @@ def reset(sandbox: Sandbox, body: dict[str, Any]) -> HttpResponse:
     return HttpResponse(status=204)
 
 
-@body_of(advanceSeconds=Field(validation.number, required=True))
-def move_clock(sandbox: Sandbox, body: dict[str, Any]) -> HttpResponse:
-    sandbox.advance_clock(float(body["advanceSeconds"]))
-    return web.json_response({"now": sandbox.clock.now().isoformat()})
-
-
 @body_of(ltik=Field(validation.text))
 def expire_ltiks(sandbox: Sandbox, body: dict[str, Any]) -> HttpResponse:
     return web.json_response({"count": sandbox.expire_ltik(body.get("ltik"))})
@@ -286,23 +295,7 @@ def change_settings(sandbox: Sandbox, body: dict[str, Any]) -> HttpResponse:
     return web.json_response({**settings, "toolUrl": sandbox.tool_url})
 
 
-# -- schools and courses -----------------------------------------------------------------------------------------------
-
-
-@body_of(
-    id=Field(validation.text, required=True),
-    name=Field(validation.text, required=True),
-    profile=Field(validation.text),
-)
-def add_school(sandbox: Sandbox, body: dict[str, Any]) -> HttpResponse:
-    school = sandbox.add_school(body["id"], body["name"], **{k: v for k, v in body.items() if k == "profile"})
-    return web.json_response(_school(school), 201)
-
-
-@body_of(profile=Field(validation.text, required=True))
-def change_school(sandbox: Sandbox, body: dict[str, Any], school_id: str) -> HttpResponse:
-    sandbox.set_profile(body["profile"], school_id)
-    return web.json_response(_school(sandbox.find_school(school_id)))
+# -- courses -----------------------------------------------------------------------------------------------------------
 
 
 @body_of(isPublished=Field(validation.boolean), isConcluded=Field(validation.boolean))
@@ -327,59 +320,16 @@ def override(sandbox: Sandbox, body: dict[str, Any], course_id: str) -> HttpResp
     return HttpResponse(status=204)
 
 
-# -- faults ------------------------------------------------------------------------------------------------------------
-
-_FAULT_FIELDS = {
-    "pathPrefix": "path_prefix",
-    "contentType": "content_type",
-    "afterStoring": "after_storing",
-}
-
-
-def get_faults(sandbox: Sandbox) -> HttpResponse:
-    return web.json_response({"faults": [str(fault) for fault in sandbox.faults.waiting()]})
-
-
-def clear_faults(sandbox: Sandbox) -> HttpResponse:
-    sandbox.clear_faults()
-    return HttpResponse(status=204)
-
-
-@body_of(
-    kind=Field(validation.text),
-    route=Field(validation.one_of([*map(str, Route)])),
-    course=Field(validation.text),
-    person=Field(validation.text),
-    pathPrefix=Field(validation.text),
-    status=Field(validation.integer),
-    body=Field(validation.anything),
-    contentType=Field(validation.header),
-    headers=Field(validation.headers),
-    times=Field(validation.integer_or_null),
-    method=Field(validation.text),
-    afterStoring=Field(validation.boolean),
-    drop=Field(validation.boolean),
-    delay=Field(validation.seconds),
-)
-def plan_fault(sandbox: Sandbox, body: dict[str, Any]) -> HttpResponse:
-    options = {_FAULT_FIELDS.get(name, name): value for name, value in body.items()}
-    if "kind" in options:
-        options.pop("drop", None)
-        sandbox.fault(options.pop("kind"), **options)
-    else:
-        sandbox.fail_next(options.pop("path_prefix", ""), **options)
-    return HttpResponse(status=204)
-
-
 # -- how things look in JSON -------------------------------------------------------------------------------------------
 
 
-def _school(school: School) -> dict[str, Any]:
+def school_facts(school: School) -> dict[str, Any]:
     return {
         "id": school.id,
         "name": school.name,
         "profile": school.profile.name,
         "platformId": school.platform_id,
+        "switches": switches.values(profile_of(school)),
     }
 
 

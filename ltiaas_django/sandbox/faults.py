@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import itertools
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -86,6 +87,8 @@ class Fault:
     """Seconds to wait first."""
     after_storing: bool = False
     """Whether the request takes effect nevertheless."""
+    number: int = field(default=0, init=False)
+    """The how many-th it is; by it, it can be taken back."""
 
     def __post_init__(self) -> None:
         if self.kind == Kind.STATUS and self.status is None:
@@ -135,12 +138,22 @@ class Faults:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._waiting: list[Fault] = []
+        self._numbers = itertools.count(1)
         self._released = threading.Event()
 
     def add(self, fault: Fault) -> None:
         """Let something go wrong."""
         with self._lock:
+            fault.number = next(self._numbers)
             self._waiting.append(fault)
+
+    def take_back(self, number: int) -> None:
+        """Let one of those that wait come to pass no more; raises NotFound."""
+        with self._lock:
+            kept = [fault for fault in self._waiting if fault.number != number]
+            if len(kept) == len(self._waiting):
+                raise errors.NotFound("This fault does not wait any more.")
+            self._waiting = kept
 
     def waiting(self) -> list[Fault]:
         """What has not come to pass, or not for the last time."""

@@ -279,7 +279,7 @@ class Sandbox:
         delay: float = 0.0,
         method: str | None = None,
         **options: Any,
-    ) -> None:
+    ) -> Fault:
         """Let the next requests go wrong whose raw target (path and query) begins with `path_prefix`.
 
         The short way to the commonest faults: a `status`, a `drop` of the connection, or a mere `delay`.
@@ -290,7 +290,7 @@ class Sandbox:
             kind = Kind.DELAY if status is None else Kind.STATUS
         verb = method.upper() if method else None
         options |= {"path_prefix": path_prefix, "status": status, "after_storing": after_storing, "delay": delay}
-        self.fault(kind, method=verb, **options)
+        return self.fault(kind, method=verb, **options)
 
     def clear_faults(self) -> None:
         """Forget what was planned and has not come to pass."""

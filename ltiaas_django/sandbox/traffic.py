@@ -21,7 +21,7 @@ class RequestRecord:
     scheme: str
     at: datetime
     body: Any = None
-    """The parsed JSON body; None if there was none, or it was no JSON."""
+    """The parsed JSON body, without secrets; None if there was none, or it was no JSON."""
     status: int | None = None
     """None while it runs, and for a connection dropped without an answer."""
     route: str = ""
@@ -61,6 +61,12 @@ class Traffic:
         """All requests so far (of very many the newest), oldest first."""
         with self._lock:
             return list(self._records)
+
+    def find(self, number: int) -> RequestRecord | None:
+        """The how many-th request, if it is kept still."""
+        with self._lock:
+            index = number - self._records[0].number if self._records else -1
+            return self._records[index] if 0 <= index < len(self._records) else None
 
     @property
     def count(self) -> int:

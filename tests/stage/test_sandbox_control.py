@@ -6,6 +6,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from ltiaas_django.sandbox.profiles import PROFILES, switches
+
 
 @pytest.fixture
 def control(browse):
@@ -105,7 +107,7 @@ def test_faults_requests_and_reset(sandbox, control, by_key):
         "drop": False,
         "delay": 0.01,
     }
-    control("POST", "faults/", fault, 204)
+    control("POST", "faults/", fault, 201)
     response = caller("GET", "/api/memberships")
     assert (response.status_code, response.headers["Retry-After"], response.json()) == (429, "7", {"slow": "down"})
     last = control("GET", "requests/")["requests"][-1]
@@ -117,6 +119,82 @@ def test_faults_requests_and_reset(sandbox, control, by_key):
     )
     control("POST", "reset/", status=204)
     assert control("GET", "requests/") == {"requests": []}
+
+
+def test_one_fault_is_taken_back_and_the_others_stay(control, by_key):
+    caller = by_key()
+    first = control("POST", "faults/", {"kind": "status", "status": 503, "route": "memberships", "times": None}, 201)
+    control("POST", "faults/", {"kind": "status", "status": 500, "route": "lineitems", "course": "course-101"}, 201)
+    assert [one["text"] for one in control("GET", "faults/")["faults"]] == [
+        "status 503, memberships, always",
+        "status 500, lineitems course-101, 1×",
+    ]
+    control("DELETE", f"faults/{first['number']}/", status=204)
+    assert caller("GET", "/api/memberships").status_code == 200
+    assert caller("GET", "/api/lineitems").status_code == 500
+    control("DELETE", f"faults/{first['number']}/", status=404)
+
+
+def test_a_schools_lms_and_its_switches(sandbox, control, by_key):
+    school = control("PATCH", "schools/school/", {"profile": "blackboard", "switches": {"showsLeavers": True}})
+    assert (school["profile"], school["switches"]["showsLeavers"], school["switches"]["pageSize"]) == (
+        "blackboard",
+        True,
+        50,
+    )
+    sandbox.course("course-101").remove_person("2001")
+    statuses = [one["status"] for one in by_key(person="2002").json("/api/memberships")["members"]]
+    assert statuses.count("Inactive") == 1
+    control("PATCH", "schools/school/", {"profile": "moodle", "switches": {"allowedAttempts": 3}}, 400)
+    assert control("GET", "schools/school/") == school
+
+
+def test_trouble_is_one_of_some_words(control, by_key):
+    control("PATCH", "schools/school/", {"profile": "generic_strict", "switches": {"trouble": "breaks"}})
+    caller = by_key()
+    second = caller.json("/api/memberships")["next"]
+    assert caller("GET", "/api/memberships", params={"url": second}).status_code == 500
+    control("PATCH", "schools/school/", {"switches": {"trouble": "odd"}}, 400)
+
+
+def test_profiles_say_what_they_do_and_where_it_is_known_from(control):
+    profiles = {one["name"]: one for one in control("GET", "profiles/")["profiles"]}
+    assert {"plain", "canvas", "moodle"} <= profiles.keys()
+    assert all(quirk["text"] and quirk["source"] for quirk in profiles["canvas"]["quirks"])
+    assert profiles["canvas"]["switches"]["allowedAttempts"] is None
+
+
+def test_every_switch_says_what_it_is_for():
+    for profile in PROFILES.values():
+        for name in switches.names(profile):
+            assert switches.says(profile, name), f"{profile.name}: {name}"
+
+
+def test_the_clock_is_asked_and_put_back(control):
+    assert control("POST", "clock/", {"advanceSeconds": 90})["offsetSeconds"] == 90
+    assert control("GET", "clock/")["offsetSeconds"] == 90
+    control("DELETE", "clock/", status=204)
+    assert control("GET", "clock/")["offsetSeconds"] == 0
+
+
+def test_the_log_is_forgotten_alone(control, by_ltik):
+    caller = by_ltik()
+    caller("GET", "/api/idtoken")
+    control("DELETE", "requests/", status=204)
+    assert control("GET", "requests/") == {"requests": []}
+    assert caller("GET", "/api/idtoken").status_code == 200
+
+
+def test_the_log_holds_no_key_nor_half_of_one(sandbox, control, by_ltik):
+    sandbox.profile.anonymous = True  # a short id token: the service key is where the answer's record is cut
+    service = by_ltik()
+    service("GET", "/api/idtoken")
+    ltik, key = *sandbox.launches.ltiks(), *sandbox.launches.service_keys()
+    service("POST", "/api/lineitems", json={"label": f"{ltik} {key}", "scoreMaximum": 1})
+    assert service("GET", f"/api/lineitems?tag={ltik}").status_code == 200
+    logged = str(control("GET", "requests/"))
+    for secret in (ltik, key):
+        assert secret[:40] not in logged
 
 
 def test_settings(sandbox, control, by_key):
@@ -151,6 +229,11 @@ def test_settings(sandbox, control, by_key):
         ("POST", "faults/", {"pathPrefix": "/api", "delay": -1}, 400),
         ("POST", "faults/", {"pathPrefix": "/api", "status": 500, "headers": {"A": "b\r\nc: d"}}, 400),
         ("POST", "settings/", {"pageSize": 0}, 400),
+        ("DELETE", "faults/99/", None, 404),
+        ("POST", "reset/", {"scenario": "none"}, 400),
+        ("GET", "schools/none/", None, 404),
+        ("PATCH", "schools/school/", {"switches": [1]}, 400),
+        ("PATCH", "schools/school/", {"profile": "none"}, 400),
         ("POST", "settings/", {"toolUrl": "javascript:alert(1)"}, 400),
     ],
 )

@@ -62,6 +62,7 @@ class GenericStrict(Profile):
     page_size = 3
     shows_leavers = True
     trouble: Trouble = Trouble.NONE
+    """What is wrong with lists that come in pages."""
 
     def listed(self, course: Course, role: str | None) -> list[Enrolment]:
         people = super().listed(course, role)

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 from ltiaas_django.vocabulary import MembershipStatus, Role
 
@@ -20,7 +20,7 @@ from ..institutions import Institutions
 from ..profiles import Profile, switches
 from ..school import NUMBERS_OF_NAMES, School, number_of
 from ..validation import Field
-from .writing import FORMAT, Data, camel
+from .writing import FORMAT, Data
 
 DEEPEST = 100
 """Levels of nesting; what single requests bring is never so deep (`validation.DEEPEST`)."""
@@ -142,13 +142,7 @@ def _load_school(entry: Any, institutions: Institutions) -> None:
     given = validation.read_object(entry, _SCHOOL)
     school = institutions.add_school(given["id"], given["name"], given.get("profile", Profile.name))
     with _at("switches"):
-        fields = switches.fields(profiles.PROFILES[school.profile.name])
-        by_name = {camel(name): name for name in fields}
-        wanted = validation.read_object(
-            given.get("switches", {}), {name: fields[python] for name, python in by_name.items()}
-        )
-        for name, value in wanted.items():
-            setattr(school.profile, by_name[name], value)
+        switches.turn(cast(Profile, school.profile), given.get("switches", {}))
     numbers = _Numbers()
     _each("people", given, lambda one: _load_person(one, school, numbers))
 

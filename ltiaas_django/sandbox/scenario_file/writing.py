@@ -36,7 +36,7 @@ def _school(school: School) -> Data:
         "id": school.id,
         "name": school.name,
         "profile": profile.name,
-        "switches": {camel(name): plain(value) for name, value in wanted.items()},
+        "switches": {switches.wire(name): plain(value) for name, value in wanted.items()},
         "people": [_person(person) for person in school.people.values()],
     }
 
@@ -109,12 +109,6 @@ def _grade(cell: Cell) -> Data:
 
 def _given(members: Data) -> Data:
     return {name: value for name, value in members.items() if value is not None}
-
-
-def camel(name: str) -> str:
-    """The name as files spell it."""
-    first, *rest = name.split("_")
-    return first + "".join(map(str.title, rest))
 
 
 def plain(value: Any) -> Any:

@@ -24,7 +24,8 @@ Point the tool at it by the two settings it has for LTIAAS itself:
 then open http://127.0.0.1:9800/ in a browser, choose a course and a person, and launch.
 
 Courses course-101 and course-102 are there at every start; people, grades and launches are
-kept in memory and are gone when the sandbox stops. Scripts steer it below /control/ (JSON):
+kept in memory and are gone when the sandbox stops. What the tool asks of it, and what is to
+go wrong, is at http://127.0.0.1:9800/console/. Scripts steer it below /control/ (JSON):
   curl http://127.0.0.1:9800/control/state/
   curl http://127.0.0.1:9800/control/scenario/ > kept.json   and later: ltiaas_sandbox --scenario kept.json
 

@@ -256,8 +256,9 @@ class TestControl:
             return caller.post_score(quiz_1, person, scoreGiven=1, scoreMaximum=1)
 
         plan = {"kind": kind, "route": "scores", "course": "course-101", "person": "2001", "times": 1, "delay": 0.01}
-        assert browse("/control/faults/", "POST", json=plan).status_code == 204
-        assert browse("/control/faults/").json() == {"faults": [f"{kind}, scores course-101 2001, 1×"]}
+        planned = browse("/control/faults/", "POST", json=plan)
+        assert (planned.status_code, planned.json()["text"]) == (201, f"{kind}, scores course-101 2001, 1×")
+        assert browse("/control/faults/").json() == {"faults": [planned.json()]}
         assert post("2002").ok
         try:
             assert post("2001").status_code >= 400

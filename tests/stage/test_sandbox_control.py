@@ -189,7 +189,7 @@ def test_the_log_holds_no_key_nor_half_of_one(sandbox, control, by_ltik):
     sandbox.profile.anonymous = True  # a short id token: the service key is where the answer's record is cut
     service = by_ltik()
     service("GET", "/api/idtoken")
-    ltik, key = *sandbox.launches.ltiks(), *sandbox.launches.service_keys()
+    [ltik], [key] = sandbox.launches.ltiks(), sandbox.launches.service_keys()
     service("POST", "/api/lineitems", json={"label": f"{ltik} {key}", "scoreMaximum": 1})
     assert service("GET", f"/api/lineitems?tag={ltik}").status_code == 200
     logged = str(control("GET", "requests/"))

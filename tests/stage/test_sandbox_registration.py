@@ -10,7 +10,7 @@ import pytest
 from ltiaas_django.sandbox import Sandbox
 
 from .test_sandbox_api import error
-from .test_sandbox_contract import check, contract  # noqa: F401  fixtures
+from .test_sandbox_contract import CONTRACT, check  # noqa: F401  a fixture
 from .test_sandbox_pages import Elements
 
 OURS = Sandbox().school
@@ -65,7 +65,7 @@ def test_a_deactivated_platform_launches_nothing_and_says_so_as_ltiaas_does(sand
     assert browse(launch).status_code == 302
 
 
-def test_a_registration_is_open_once(sandbox, account, check, contract):  # noqa: F811
+def test_a_registration_is_open_once(sandbox, account, check):  # noqa: F811
     waiting = sandbox.registrations.start()
     path = f"/api/registrations/{waiting.id}"
     one = "/api/registrations/{registrationId}"
@@ -76,7 +76,9 @@ def test_a_registration_is_open_once(sandbox, account, check, contract):  # noqa
     error(account("POST", f"{path}/complete", json={"messages": [{"type": "LtiResourceLinkRequest",
                                                                   "placements": ["Other"]}]}), 400)  # fmt: skip
     body = {"platformName": "School", "autoActivate": False, "messages": said["supportedMessages"]}
-    schema = contract["paths"][f"{one}/complete"]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    schema = CONTRACT.document["paths"][f"{one}/complete"]["post"]["requestBody"]["content"]["application/json"][
+        "schema"
+    ]
     jsonschema.validate(body, schema)
     done = check("POST", f"{one}/complete", account("POST", f"{path}/complete", json=body)).json()
     assert account.json(f"/api/platforms/{done['platformId']}")["active"] is False

@@ -199,7 +199,8 @@ class Reader:
     def gradebook(self, words: str, _code: str) -> None:
         course, name, cell = (part.strip() for part in words.split("|"))
         response = requests.get(f"http://127.0.0.1:{self.ports['9800']}/courses/{course}/gradebook/", timeout=30)
-        rows = Page(response.text).rows
+        seen = re.sub(r'<span class="quiet">.*?</span>', "", response.text)  # the rest is for screen readers
+        rows = Page(seen).rows
         if not any(row and row[0].startswith(name) and cell in " ".join(row[1:]) for row in rows):
             raise StepFailed(f"the gradebook holds: {rows}")
 

@@ -216,7 +216,9 @@ def test_a_teacher_is_not_gradable_and_blocks_nobody(lms: Lms) -> None:
     assert (run.counts["sent"], run.counts["parked"], run.outcome) == (1, 1, "partial")
 
 
-def test_who_was_not_gradable_is_due_again_once_an_active_learner(lms: Lms) -> None:
+@pytest.mark.parametrize("profile", ["plain", "openedx"])  # in words that we know, and in others
+def test_who_was_not_gradable_is_due_again_once_an_active_learner(lms: Lms, profile: str) -> None:
+    lms.sandbox.set_profile(profile)
     grades.record_score(lms.launch("1002"), given=5, maximum=10)
     night()
     assert the_row().state == State.PARKED

@@ -450,6 +450,10 @@ ROW = {"given": Decimal(5), "maximum": Decimal(10), "grading_progress": "FullyGr
         ({**ROW, "comment": "hi"}, {"score": 5, "maximum": 10}, True, "comment"),
         ({**ROW, "comment": "hi"}, {"score": 5, "maximum": 10, "comment": "hi"}, True, ""),
         ({**ROW, "comment": "hi"}, {"score": 5, "maximum": 10, "comment": "ho"}, False, ""),
+        ({**ROW, "comment": "one\n\ntwo "}, {"score": 5, "maximum": 10, "comment": "one two"}, True, ""),  # Blackboard
+        ({**ROW, "given": Decimal(12)}, {"score": 10, "maximum": 10}, True, ""),  # Moodle, Brightspace
+        ({**ROW, "given": Decimal(12)}, {"score": 12, "maximum": 10}, True, ""),
+        ({**ROW, "given": Decimal(12)}, {"score": 9, "maximum": 10}, False, ""),
         ({**ROW, "extra": {"x": 1}, "comment": "hi"}, {"score": 5, "maximum": 10}, True, "attempt, comment"),
     ],
 )  # fmt: skip

@@ -10,10 +10,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.utils import timezone
 
 from ltiaas_django import grades
-from ltiaas_django.models import Context, LineItem, LtiUser, Membership, OutgoingScore, Platform, ServiceKey
+from ltiaas_django.models import Context, LineItem, LtiUser, Membership, OutgoingScore, Platform, ServiceKey, SyncRun
 from ltiaas_django.operations import passes
 from ltiaas_django.sandbox.profiles import PROFILES
 from ltiaas_django.sandbox.profiles.strict import GenericStrict, Trouble
@@ -277,6 +278,7 @@ def test_a_score_that_the_lms_finds_too_old_is_sent_again(lms: Lms, profile: str
 def test_moodle_gets_two_scores_of_one_person_in_two_seconds(lms: Lms) -> None:
     lms.sandbox.set_profile("moodle")
     launch = lms.launch("2001")
+    lms.sandbox.advance_clock(-lms.sandbox.clock.now().microsecond / 1_000_000)  # nearly a whole second is to come
     for given in (5, 6):
         grades.record_score(launch, given=given, maximum=10)
         passes.release_night("grades")
@@ -337,6 +339,21 @@ def test_open_edxs_lost_zero_is_found_by_the_check(lms: Lms) -> None:
     assert OutgoingScore.objects.get().drift == "missing"
 
 
+@pytest.mark.parametrize("profile", ["canvas", "blackboard"])
+def test_results_are_read_to_their_last_page(lms: Lms, profile: str) -> None:
+    lms.sandbox.set_profile(profile)
+    course, link = lms.sandbox.course(COURSE), lms.launch("2001").resource_link
+    assert link is not None
+    for n in range(60):
+        one = course.add_person(f"Learner {n}", user_id=f"n{n}")
+        person = LtiUser.objects.create(platform=link.context.platform, lti_id=one.lti_id)
+        grades.record_score(link, user=person, given=1, maximum=1)
+    night("grades")
+    passes.request_check(link.context)
+    night("check")
+    assert set(OutgoingScore.objects.values_list("state", "drift")) == {(State.SENT, "")}
+
+
 # --- columns ----------------------------------------------------------------------------------------------------------
 
 
@@ -345,11 +362,10 @@ def test_a_column_beyond_the_first_page_is_found(lms: Lms, profile: str) -> None
     lms.sandbox.set_profile(profile)
     course = lms.sandbox.course(COURSE)
     for n in range(120):
-        course.gradebook.add_line_item(f"Another tool's {n}", 10)
-    course.add_line_item("quiz-2", 10)
+        course.gradebook.add_line_item(f"Part {n}", 10, resource_link_id="quiz-2", tag=f"part-{n}")
+    item = course.add_line_item("quiz-2", 10)
     grades.record_score(lms.launch("2001", "quiz-2", mutate=without_column), given=5, maximum=10)
     night("grades")
-    [item] = course.line_items_of("quiz-2")
     assert LineItem.objects.get(resource_link__title__startswith="Quiz 2").lti_id == item.id
 
 
@@ -385,6 +401,16 @@ def test_a_roster_is_read_to_its_last_page_and_nobody_leaves_by_it(lms: Lms, pro
     course.remove_person("n7")
     night("rosters")
     assert active() == (everybody | {called(lms, "2001")}) - {called(lms, "n7")}
+
+
+@pytest.mark.parametrize("profile", ["canvas", "moodle"])
+def test_a_launch_names_roles_in_other_words_than_the_roster_and_changes_nothing(lms: Lms, profile: str) -> None:
+    lms.sandbox.set_profile(profile)
+    for _ in range(2):
+        lms.launch("1001")
+        lms.launch("2001")
+        night("rosters")
+    assert SyncRun.objects.filter(kind="rosters").latest("pk").counts["changed"] == 0
 
 
 def test_sakais_empty_body_is_no_empty_roster(lms: Lms) -> None:
@@ -432,6 +458,15 @@ def test_an_anonymous_person_gets_an_account(lms: Lms) -> None:
     assert [person.email for person in people] == ["", ""]
 
 
+def test_an_address_that_is_kept_back_links_nobody(lms: Lms) -> None:
+    lms.sandbox.set_profile("canvas_anonymous")
+    lms.launch("1001")
+    Platform.objects.update(account_linking=Platform.AccountLinking.EMAIL)
+    User.objects.all().delete()
+    somebody = User.objects.create(username="somebody", email="")
+    assert lms.launch("2001").lti_user.user_id != somebody.pk
+
+
 def test_canvass_roles_in_the_institution_give_no_rights_in_the_course(lms: Lms) -> None:
     def teaches_elsewhere(token: dict[str, Any]) -> None:
         token["user"]["roles"].append("http://purl.imsglobal.org/vocab/lis/v2/institution/person#Instructor")
@@ -441,7 +476,7 @@ def test_canvass_roles_in_the_institution_give_no_rights_in_the_course(lms: Lms)
 
 
 TROUBLES = {
-    Trouble.REPEATS: "earlier page",
+    Trouble.REPEATS: "repeats an earlier page",
     Trouble.DOUBLES: "",
     Trouble.BREAKS: "500",
     Trouble.STRAYS: "",

@@ -22,12 +22,13 @@ LAUNCHING = "ltiaas_django/operations/launching.py"
 VOCABULARY = "ltiaas_django/vocabulary.py"
 
 DAY = "tests/stage/test_profiles_and_faults.py::test_the_day"
+SCORES = "tests/stage/test_quirks.py::"
+PEOPLE = "tests/stage/test_roster_quirks.py::"
 
 
 def quirk(lms: str, title: str, test: str, path: str, old: str, new: str) -> Break:
-    """One piece of handling; `test` is one of test_quirks, or a whole node id."""
-    node = test if "::" in test else f"tests/stage/test_quirks.py::{test}"
-    return Break(must=lms, title=title, path=path, old=old, new=new, test=node)
+    """One piece of handling."""
+    return Break(must=lms, title=title, path=path, old=old, new=new, test=test)
 
 
 def unknown_words(lms: str, title: str, test: str, said: str) -> Break:
@@ -35,18 +36,18 @@ def unknown_words(lms: str, title: str, test: str, said: str) -> Break:
     return quirk(lms, title, test, CLASSIFICATION, f'"{said}"', f'"{said} (never)"')
 
 
-REFUSED = "test_a_teacher_is_refused_in_words_that_we_know"
-OTHER_WORDS = "test_whoever_was_refused_in_other_words_is_sent_again_once_a_learner"
-THROTTLED = "test_an_lms_that_is_asked_too_much_is_left_alone"
-GONE = "test_a_deleted_column_is_made_anew_and_holds_all_that_was_sent"
-OVER = "test_a_course_that_is_over_waits_for_its_next_launch"
-REMOVED = "test_a_tool_that_was_taken_out_of_a_course_waits_for_a_new_key"
-COMMENT = "test_a_comment_whose_answer_was_lost_is_sent_once"
-BEYOND = "test_a_column_beyond_the_first_page_is_found"
-LACKED = "test_a_column_that_the_lms_lacks_is_made_as_it_wants_it"
-ROSTER = "test_a_roster_is_read_to_its_last_page_and_nobody_leaves_by_it"
-KEPT = "test_a_name_that_is_known_outlives_an_lms_that_keeps_it_to_itself"
-TROUBLE = "test_a_broken_roster_is_an_error_and_nobody_leaves_by_it"
+REFUSED = f"{SCORES}test_a_teacher_is_refused_in_words_that_we_know"
+OTHER_WORDS = f"{SCORES}test_whoever_was_refused_in_other_words_is_sent_again_once_a_learner"
+THROTTLED = f"{SCORES}test_an_lms_that_is_asked_too_much_is_left_alone"
+GONE = f"{SCORES}test_a_deleted_column_is_made_anew_and_holds_all_that_was_sent"
+OVER = f"{SCORES}test_a_course_that_is_over_waits_for_its_next_launch"
+REMOVED = f"{SCORES}test_a_tool_that_was_taken_out_of_a_course_waits_for_a_new_key"
+COMMENT = f"{SCORES}test_a_comment_whose_answer_was_lost_is_sent_once"
+BEYOND = f"{SCORES}test_a_column_beyond_the_first_page_is_found"
+LACKED = f"{SCORES}test_a_column_that_the_lms_lacks_is_made_as_it_wants_it"
+ROSTER = f"{PEOPLE}test_a_roster_is_read_to_its_last_page_and_nobody_leaves_by_it"
+KEPT = f"{PEOPLE}test_a_name_that_is_known_outlives_an_lms_that_keeps_it_to_itself"
+TROUBLE = f"{PEOPLE}test_a_broken_roster_is_an_error_and_nobody_leaves_by_it"
 
 _ABSENT_COMMENT = (
     VERDICTS,
@@ -69,7 +70,7 @@ CANVAS = [
     unknown_words(
         "canvas",
         "a score that is too old is sent again",
-        "test_a_score_that_the_lms_finds_too_old_is_sent_again[canvas]",
+        f"{SCORES}test_a_score_that_the_lms_finds_too_old_is_sent_again[canvas]",
         "before last updated timestamp",
     ),
     quirk(
@@ -84,7 +85,7 @@ CANVAS = [
     quirk(
         "canvas",
         "progress after a grade would wipe it",
-        "test_progress_after_a_grade_wipes_nothing[canvas]",
+        f"{SCORES}test_progress_after_a_grade_wipes_nothing[canvas]",
         DELIVERY,
         "if is_graded or (job.row.sent_revision is None and job.earlier is None):",
         "if is_graded or job.row.sent_revision != 0:",
@@ -108,7 +109,7 @@ CANVAS = [
     quirk(
         "canvas",
         "who teaches in the institution may learn here",
-        "test_canvass_roles_in_the_institution_give_no_rights_in_the_course",
+        f"{PEOPLE}test_canvass_roles_in_the_institution_give_no_rights_in_the_course",
         VOCABULARY,
         'elif "/" in text or ":" in text:\n        return ""',
         'elif "/" in text or ":" in text:\n        return text.rpartition("#")[2]',
@@ -119,7 +120,7 @@ CANVAS_ANONYMOUS = [
     quirk(
         "canvas_anonymous",
         "a launch without an address signs in",
-        "test_an_anonymous_person_gets_an_account",
+        f"{PEOPLE}test_an_anonymous_person_gets_an_account",
         WIRE,
         'email=user.email("email"),',
         'email=user.id("email"),',
@@ -151,7 +152,7 @@ CANVAS_ANONYMOUS = [
     quirk(
         "canvas_anonymous",
         "no address is nobody's address",
-        "test_an_address_that_is_kept_back_links_nobody",
+        f"{PEOPLE}test_an_address_that_is_kept_back_links_nobody",
         "ltiaas_django/operations/sso.py",
         "account_linking != Platform.AccountLinking.EMAIL or not id_token.user.email:",
         "account_linking != Platform.AccountLinking.EMAIL:",
@@ -171,7 +172,7 @@ CANVAS_UNPUBLISHED = [
     quirk(
         "canvas_unpublished",
         "after five refusals no more are tried",
-        "test_an_unpublished_course_is_not_asked_about_every_learner",
+        f"{SCORES}test_an_unpublished_course_is_not_asked_about_every_learner",
         DELIVERY,
         "if self.refused_in[context_id] >= _UNGRADABLE and",
         "if self.refused_in[context_id] >= 10 * _UNGRADABLE and",
@@ -179,7 +180,7 @@ CANVAS_UNPUBLISHED = [
     quirk(
         "canvas_unpublished",
         "a teacher is no learner there either",
-        "test_a_teacher_in_an_unpublished_course_waits_for_no_night",
+        f"{SCORES}test_a_teacher_in_an_unpublished_course_waits_for_no_night",
         OUTCOMES,
         "return outcome.went_out and outcome.job.learns and",
         "return outcome.went_out and",
@@ -187,7 +188,7 @@ CANVAS_UNPUBLISHED = [
     quirk(
         "canvas_unpublished",
         "every night tries again",
-        "test_a_course_that_is_not_published_is_tried_every_night_and_sent_once_it_is[canvas_unpublished]",
+        f"{SCORES}test_a_course_that_is_not_published_is_tried_every_night_and_sent_once_it_is[canvas_unpublished]",
         VERDICTS,
         "state = State.PARKED if again >= settings.MAX_ATTEMPTS else State.DUE",
         "state = State.PARKED",
@@ -195,7 +196,7 @@ CANVAS_UNPUBLISHED = [
     quirk(
         "canvas_unpublished",
         "a learner's launch tries at once",
-        "test_an_unpublished_course_is_sent_when_a_learner_gets_in",
+        f"{SCORES}test_an_unpublished_course_is_sent_when_a_learner_gets_in",
         LAUNCHING,
         "if rows.has_not_gradable and",
         "if not rows.has_not_gradable and",
@@ -203,7 +204,7 @@ CANVAS_UNPUBLISHED = [
     quirk(
         "canvas_unpublished",
         "nothing taken is an alarm",
-        "test_nothing_taken_in_an_unpublished_course_is_an_alarm",
+        f"{SCORES}test_nothing_taken_in_an_unpublished_course_is_an_alarm",
         "ltiaas_django/operations/passes.py",
         "return Outcome.PARTIAL if good else Outcome.FAILED",
         "return Outcome.PARTIAL",
@@ -216,7 +217,7 @@ MOODLE = [
     quirk(
         "moodle",
         "a 0 looks like nothing",
-        "test_moodle_hides_a_zero_that_is_there",
+        f"{SCORES}test_moodle_hides_a_zero_that_is_there",
         VERDICTS,
         "stored = result is not None and row.given == 0 and (has_comment or not row.cleared)",
         "stored = False",
@@ -233,7 +234,7 @@ MOODLE = [
     quirk(
         "moodle",
         "one score in a second",
-        "test_moodle_gets_two_scores_of_one_person_in_two_seconds",
+        f"{SCORES}test_moodle_gets_two_scores_of_one_person_in_two_seconds",
         "ltiaas_django/operations/grades.py",
         "SPACING = timedelta(seconds=1.1)",
         "SPACING = timedelta(0)",
@@ -258,7 +259,7 @@ MOODLE = [
     quirk(
         "moodle",
         "rosters have short names for roles",
-        "test_a_launch_names_roles_in_other_words_than_the_roster_and_changes_nothing[moodle]",
+        f"{PEOPLE}test_a_launch_names_roles_in_other_words_than_the_roster_and_changes_nothing[moodle]",
         LAUNCHING,
         "vocabulary.context_roles(membership.roles) == vocabulary.context_roles(roles) and membership.roles",
         "membership.roles == list(roles)",
@@ -266,7 +267,7 @@ MOODLE = [
     quirk(
         "moodle",
         "what it echoes of a score is not kept",
-        "test_what_moodle_echoes_of_a_score_is_not_kept",
+        f"{SCORES}test_what_moodle_echoes_of_a_score_is_not_kept",
         CLASSIFICATION,
         'yield text.partition("{")[0]',
         "yield text",
@@ -287,7 +288,7 @@ BLACKBOARD = [
     quirk(
         "blackboard",
         "results come in pages",
-        "test_results_are_read_to_their_last_page[blackboard]",
+        f"{SCORES}test_results_are_read_to_their_last_page[blackboard]",
         CONNECTION,
         "for page in self._walk(wire.parse_result_page, asked, path, _given(userId=user_id)):",
         "for page in [next(self._walk(wire.parse_result_page, asked, path, _given(userId=user_id)))]:",
@@ -295,7 +296,7 @@ BLACKBOARD = [
     quirk(
         "blackboard",
         "who has left may be Inactive",
-        "test_blackboard_says_of_whom_that_they_are_inactive",
+        f"{PEOPLE}test_blackboard_says_of_whom_that_they_are_inactive",
         WIRE,
         "return MembershipStatus(text.capitalize())",
         "return MembershipStatus.ACTIVE",
@@ -316,7 +317,7 @@ BRIGHTSPACE = [
     unknown_words(
         "brightspace",
         "a 403 may be about a person",
-        "test_who_is_not_in_brightspaces_org_unit_is_refused_for_themselves",
+        f"{SCORES}test_who_is_not_in_brightspaces_org_unit_is_refused_for_themselves",
         "not enrolled in the org unit",
     ),
     quirk(
@@ -331,7 +332,7 @@ BRIGHTSPACE = [
     quirk(
         "brightspace",
         "it says for how long to wait",
-        "test_brightspace_says_for_how_long",
+        f"{SCORES}test_brightspace_says_for_how_long",
         "ltiaas_django/operations/leases.py",
         "pause(lease, error.retry_after or verdicts.THROTTLE_REST, str(error))",
         "pause(lease, verdicts.THROTTLE_REST, str(error))",
@@ -343,7 +344,7 @@ SAKAI = [
     quirk(
         "sakai",
         "an empty body is no empty roster",
-        "test_sakais_empty_body_is_no_empty_roster",
+        f"{PEOPLE}test_sakais_empty_body_is_no_empty_roster",
         HTTP,
         'return invalid("an empty body instead of JSON")',
         'return ({"members": []},)',
@@ -412,7 +413,7 @@ OPENEDX = [
     quirk(
         "openedx",
         "a 0 that was lost is found missing",
-        "test_open_edxs_lost_zero_is_found_by_the_check",
+        f"{SCORES}test_open_edxs_lost_zero_is_found_by_the_check",
         "ltiaas_django/operations/drift.py",
         'return Drift.MISSING if row.given is not None else ""',
         'return Drift.MISSING if row.given else ""',

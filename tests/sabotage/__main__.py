@@ -77,7 +77,7 @@ class Copy:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         print(json.dumps([[*OPTIONS, *arguments], str(self._output), deadline]), file=self._process.stdin, flush=True)
-        code = int(self._process.stdout.readline())
+        code = int(self._process.stdout.readline() or -1)  # nothing, if the process has died
         return code, self._output.read_text() if code >= 0 else f"out of time after {deadline:.0f} s, or killed"
 
 

@@ -130,6 +130,20 @@ def test_a_teacher_in_an_unpublished_course_waits_for_no_night(lms: Lms) -> None
     assert rows()[called(lms, "1001")] == (State.PARKED, "person_not_gradable")
 
 
+def test_a_clear_that_finds_nothing_says_nothing_of_an_unpublished_course(lms: Lms) -> None:
+    lms.sandbox.set_profile("canvas_unpublished")
+    grades.record_score(lms.launch("2001"), given=None)
+    lms.sandbox.fault("drop_after", route="scores")
+    night("grades")
+    grades.record_score(lms.launch("2002"), given=5, maximum=10)
+    later()
+    night("grades")
+    assert rows() == {
+        called(lms, "2001"): (State.SENT, ""),
+        called(lms, "2002"): (State.DUE, "course_not_gradable"),
+    }
+
+
 def test_an_unpublished_course_is_sent_when_a_learner_gets_in(lms: Lms) -> None:
     course = lms.sandbox.course(COURSE)
     lms.sandbox.set_profile("canvas")

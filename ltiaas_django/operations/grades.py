@@ -32,6 +32,9 @@ SPACING = timedelta(seconds=1.1)
 COURSE_NOT_GRADABLE = "course_not_gradable"
 """The error code of scores that the LMS would take for nobody in the course; they wait for the night, or longer."""
 
+REFUSED_TO_A_PERSON = ("person_not_gradable", "invalid_request")
+"""Error codes of what an LMS may have refused because somebody was no learner: not all say so in words we know."""
+
 _A_DAY = timedelta(days=1)
 _CHUNK = 500  # rows per statement: far below every parameter limit, and no lock is held for long
 _STEP = Decimal(1).scaleb(-AMOUNT_PLACES)
@@ -366,7 +369,7 @@ def _make_due(rows: QuerySet[OutgoingScore], **also: Any) -> int:
 
 def wake_not_gradable(context: Context, lti_user_ids: Sequence[int]) -> None:
     """These people have become active learners: scores that the LMS would not take for them are due again."""
-    parked = OutgoingScore.objects.filter(state=State.PARKED, last_error_code="person_not_gradable")
+    parked = OutgoingScore.objects.filter(state=State.PARKED, last_error_code__in=REFUSED_TO_A_PERSON)
     wake(parked.filter(line_item__context=context, lti_user__in=lti_user_ids))
 
 

@@ -87,7 +87,7 @@ class Writer:
         """Remember an outcome until the next flush."""
         self._waiting.append(outcome)
         self.settled += 1
-        if outcome.accepted:
+        if outcome.accepted and outcome.went_out:  # what is read back may be a clear that found nothing to clear
             self.accepted_in.add(outcome.job.row.line_item.context_id)
 
     def flush_if_due(self) -> None:

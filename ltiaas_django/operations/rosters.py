@@ -269,7 +269,7 @@ class _Reading:
     def _refused(self) -> set[int]:
         """For whom the LMS would take no score because they were no active learners; few, and mostly nobody."""
         parked = OutgoingScore.objects.filter(line_item__context=self.context, state=OutgoingScore.State.PARKED)
-        return set(parked.filter(last_error_code="person_not_gradable").values_list("lti_user", flat=True))
+        return set(parked.filter(last_error_code__in=grades.REFUSED_TO_A_PERSON).values_list("lti_user", flat=True))
 
     def _departures(self, launched_since: set[str]) -> tuple[set[str], set[str]]:
         """Who leaves now, and who would but is held for a person's yes (must 16 in docs/design.md)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -104,29 +105,45 @@ def compare(row: OutgoingScore, result: data.Result | None) -> tuple[bool, str]:
     Compares every field that the LMS returns. What it does not return cannot be confirmed, and is not sent twice.
     """
     held = result.score if result else None
+    comment = result.comment if result else None
+    says_same = comment is not None and _words(comment) == _words(row.comment)
+    is_clear_in_doubt = row.given is None and result is not None and not _tells_zeros(row)
     if row.given is None:
         # A result without a score may be Moodle's 0, too: a clear is repeated, unless it carries what could be doubled.
-        stored = held is None and (result is None or bool(row.comment or row.extra))
+        stored = held is None and (not is_clear_in_doubt or bool(row.comment or row.extra))
     elif held is None:
         # Moodle returns a stored 0 as a result without a score, and a cleared grade likewise; no result at all means
         # that nothing is stored. That its comment is there says of a 0 that it is, too.
-        has_comment = result is not None and row.comment != "" and (result.comment or "").strip() == row.comment.strip()
+        has_comment = row.comment != "" and says_same
         stored = result is not None and row.given == 0 and (has_comment or not row.cleared)
     else:
-        sent_share = row.given / (row.maximum or Decimal(1))
-        shares = (held / maximum for maximum in _maxima(row, result))
-        stored = any(abs(sent_share - share) <= _CLOSE_ENOUGH for share in shares)
-    if not stored:
+        stored = _is_share_of(row.given / (row.maximum or Decimal(1)), held, _maxima(row, result))
+    if not stored or (comment is not None and not says_same):
         return False, ""
     unconfirmed = ["attempt"] if row.extra else []
-    if row.given is None and result is not None:
+    if is_clear_in_doubt:
         unconfirmed.append("score")
-    comment = result.comment if result else None
-    if comment is None:
-        unconfirmed += ["comment"] if row.comment else []
-    elif comment.strip() != row.comment.strip():
-        return False, ""
+    if comment is None and row.comment:
+        unconfirmed.append("comment")
     return True, ", ".join(unconfirmed)
+
+
+def _words(comment: str) -> str:
+    """A comment without its white space: Blackboard keeps it as HTML, where line breaks are none."""
+    return " ".join(comment.split())
+
+
+def _tells_zeros(row: OutgoingScore) -> bool:
+    """Whether a result without a score is surely no 0: Canvas shows it, and takes a clear again for another attempt."""
+    return row.line_item_id is not None and row.line_item.context.platform.product_family.lower() == "canvas"
+
+
+def _is_share_of(sent: Decimal, held: Decimal, maxima: Iterable[Decimal]) -> bool:
+    """Whether the gradebook's value, out of one of the maxima, is what was sent. Moodle and Brightspace cut extra
+    credit to the maximum."""
+    return any(
+        abs(wanted - held / maximum) <= _CLOSE_ENOUGH for maximum in maxima for wanted in (sent, min(sent, Decimal(1)))
+    )
 
 
 def _maxima(row: OutgoingScore, result: data.Result | None) -> list[Decimal]:

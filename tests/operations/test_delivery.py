@@ -216,7 +216,9 @@ def test_a_teacher_is_not_gradable_and_blocks_nobody(lms: Lms) -> None:
     assert (run.counts["sent"], run.counts["parked"], run.outcome) == (1, 1, "partial")
 
 
-def test_who_was_not_gradable_is_due_again_once_an_active_learner(lms: Lms) -> None:
+@pytest.mark.parametrize("profile", ["plain", "openedx"])  # in words that we know, and in others
+def test_who_was_not_gradable_is_due_again_once_an_active_learner(lms: Lms, profile: str) -> None:
+    lms.sandbox.set_profile(profile)
     grades.record_score(lms.launch("1002"), given=5, maximum=10)
     night()
     assert the_row().state == State.PARKED
@@ -448,6 +450,10 @@ ROW = {"given": Decimal(5), "maximum": Decimal(10), "grading_progress": "FullyGr
         ({**ROW, "comment": "hi"}, {"score": 5, "maximum": 10}, True, "comment"),
         ({**ROW, "comment": "hi"}, {"score": 5, "maximum": 10, "comment": "hi"}, True, ""),
         ({**ROW, "comment": "hi"}, {"score": 5, "maximum": 10, "comment": "ho"}, False, ""),
+        ({**ROW, "comment": "one\n\ntwo "}, {"score": 5, "maximum": 10, "comment": "one two"}, True, ""),  # Blackboard
+        ({**ROW, "given": Decimal(12)}, {"score": 10, "maximum": 10}, True, ""),  # Moodle, Brightspace
+        ({**ROW, "given": Decimal(12)}, {"score": 12, "maximum": 10}, True, ""),
+        ({**ROW, "given": Decimal(12)}, {"score": 9, "maximum": 10}, False, ""),
         ({**ROW, "extra": {"x": 1}, "comment": "hi"}, {"score": 5, "maximum": 10}, True, "attempt, comment"),
     ],
 )  # fmt: skip

@@ -108,6 +108,20 @@ def test_a_doubt_outlives_a_refused_key(lms: Lms) -> None:
     assert lms.posts() == 1
 
 
+@pytest.mark.parametrize(("profile", "posts"), [("canvas", 2), ("moodle", 3)])
+def test_a_clear_in_doubt_is_repeated_only_where_it_might_be_a_zero(lms: Lms, profile: str, posts: int) -> None:
+    lms.sandbox.set_profile(profile).refuse_same_second = False
+    launch = lms.launch("2001")
+    grades.record_score(launch, given=5, maximum=10)
+    night("grades")
+    OutgoingScore.objects.update(attempted_at=None)
+    lose_an_answer(lms, launch, given=None)
+    send()
+    assert (the_row().state, lms.posts()) == (State.SENT, posts)
+    [cell] = lms.sandbox.gradebook("course-101")
+    assert cell.score is None
+
+
 def test_progress_is_not_sent_where_a_grade_may_have_arrived(lms: Lms) -> None:
     launch = lms.launch("2001")
     lose_an_answer(lms, launch, given=5, maximum=10)

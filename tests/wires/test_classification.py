@@ -78,6 +78,8 @@ CASES = [
     (404, wrapped(404, "The specified resource does not exist."), E.NotFound, "lms"),
     (404, wrapped(404, "Not Found: Grade item 7 doesn't exist."), E.NotFound, "lms"),
     (403, wrapped(403, "Line item does not exist."), E.NotFound, "lms"),
+    (400, wrapped(400, "Could not load column"), E.NotFound, "lms"),
+    (400, wrapped(400, "Could not load line item"), E.NotFound, "lms"),
     (404, own(404, "NOT_FOUND"), E.NotFound, "ltiaas"),
     (404, "<pre>Cannot GET /api/x</pre>", E.InvalidRequest, "network"),
     (409, wrapped(409, EARLIER), E.Superseded, "lms"),

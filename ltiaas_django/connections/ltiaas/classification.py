@@ -57,6 +57,9 @@ RULES: Final = (
     _rule("Moodle", {404}, "not found: course", exceptions.CourseConcluded),
     # moodle, mod/lti/service/gradebookservices: a column that is gone, or another tool's
     _rule("Moodle", {403}, "line item does not exist", exceptions.NotFound),
+    # sakai, LTI13Servlet.java: of a column it says 404 when it is read, and 400 like of all else when a score comes
+    _rule("Sakai", {400}, "could not load column", exceptions.NotFound),
+    _rule("Sakai", {400}, "could not load line item", exceptions.NotFound),
     # moodle, scores.php; canvas-lms, scores_controller.rb (an equal time is fine there)
     _rule("Moodle", {400, 409}, "earlier timestamp", exceptions.Superseded),
     _rule("Canvas", {400}, "before last updated timestamp", exceptions.Superseded),

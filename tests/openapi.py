@@ -326,6 +326,10 @@ class Watch:
         operation = contracted.operation(method, target.partition("?")[0])
         if operation is not None:
             self.asked.add((str(operation), told[0]))
-            if not environ.get("ltiaas_sandbox.is_spoilt") and isinstance(answer, list):
-                wrong = contracted.answer_faults(operation, target, told[0], told[1], b"".join(answer))
+            content = b"".join(answer) if isinstance(answer, list) else b""
+            is_sakais = (
+                str(operation) == "GET /api/memberships" and told[0] == 200 and not content
+            )  # of nobody
+            if not environ.get("ltiaas_sandbox.is_spoilt") and isinstance(answer, list) and not is_sakais:
+                wrong = contracted.answer_faults(operation, target, told[0], told[1], content)
                 self.wrong_answers += [f"{place}: {text}" for text in wrong]

@@ -124,7 +124,7 @@ def report(costs: Mapping[tuple[str, str], Cost]) -> list[str]:
 
 
 @pytest.fixture
-def quick(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def quick(lms: Lms, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """No second is waited in earnest: what would be, is left to the next tick, and the ticks come at once."""
     settings.LTIAAS = {**settings.LTIAAS, "CALL_DEADLINE": 0.5}
     monkeypatch.setattr(delivery, "_PATIENCE", 0.0)

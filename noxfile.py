@@ -24,7 +24,10 @@ PROCESSES = ["--numprocesses", "2", "--dist", "loadfile"]
 SUITE = ["-m", "not full and not browser", *PROCESSES]
 MATRIX = ["-m", "not full and not browser and not long", *PROCESSES]  # what depends on versions
 # Neither a database nor a broker makes a difference to these.
-APART = ["--ignore=tests/words", "--ignore=tests/wires", "--ignore=tests/stage"]
+APART = [
+    *(f"--ignore=tests/{folder}" for folder in ("words", "wires", "stage", "testing")),
+    "--ignore-glob=tests/test_docs_*",
+]
 SERVICES = ("DATABASE_URL", "TEST_REDIS_URL", "TEST_RABBITMQ_URL")
 
 

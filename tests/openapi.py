@@ -327,9 +327,7 @@ class Watch:
         if operation is not None:
             self.asked.add((str(operation), told[0]))
             content = b"".join(answer) if isinstance(answer, list) else b""
-            is_sakais = (
-                str(operation) == "GET /api/memberships" and told[0] == 200 and not content
-            )  # of nobody
+            is_sakais = str(operation) == "GET /api/memberships" and told[0] == 200 and not content  # of nobody
             if not environ.get("ltiaas_sandbox.is_spoilt") and isinstance(answer, list) and not is_sakais:
                 wrong = contracted.answer_faults(operation, target, told[0], told[1], content)
                 self.wrong_answers += [f"{place}: {text}" for text in wrong]

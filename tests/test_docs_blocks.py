@@ -28,6 +28,8 @@ import noxfile
 from docs._ext import facts
 from tests.blocks import ROOT, Block, all_blocks, read_blocks
 
+pytestmark = pytest.mark.long
+
 SCRATCH = {  # what a reader's project would hold, for the processes that check a block in a project of its own
     "DJANGO_SETTINGS_MODULE": "mysite.settings",
     "LTIAAS_URL": "https://school.ltiaas.com",

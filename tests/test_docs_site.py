@@ -12,6 +12,8 @@ import pytest
 from ltiaas_django import conf
 from tests.blocks import ROOT
 
+pytestmark = pytest.mark.long
+
 LOADED = re.compile(
     r"""<(?:script|img|iframe|source)[^>]*\ssrc=["'](?:https?:)?//[^>]*"""
     r"""|<link[^>]*\srel=["'](?:stylesheet|icon|preload)["'][^>]*\shref=["'](?:https?:)?//[^>]*"""

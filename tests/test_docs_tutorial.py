@@ -9,6 +9,8 @@ import pytest
 from docs import run_tutorial
 from docs.run_tutorial import Step
 
+pytestmark = pytest.mark.long
+
 
 def test_every_block_of_the_tutorial_is_a_step() -> None:
     text = run_tutorial.PAGE.read_text()

@@ -21,6 +21,8 @@ from ltiaas.resources.scores.enums import ActivityProgress, GradingProgress
 
 from ltiaas_django.sandbox import certificates, habits
 
+pytestmark = pytest.mark.long
+
 KEY = "a-key"
 LEARNER = "http://purl.imsglobal.org/vocab/lis/v2/membership#Learner"
 

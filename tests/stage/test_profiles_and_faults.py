@@ -38,6 +38,8 @@ from tests.stage.school_day import (
     Place,
 )
 
+pytestmark = pytest.mark.long
+
 State = OutgoingScore.State
 NOT_PUBLISHED = (State.DUE, "course_not_gradable")
 

@@ -21,6 +21,8 @@ from ltiaas_django.vocabulary import GradingProgress
 from tests.lms import Lms, night
 from tests.operations.test_policies import later, tick
 
+pytestmark = pytest.mark.long
+
 COURSE = "course-101"
 LEARNERS = ["2001", "2002", "2003", "2004", "2005"]
 State = OutgoingScore.State

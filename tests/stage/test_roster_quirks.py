@@ -12,6 +12,8 @@ from ltiaas_django.sandbox.profiles import PROFILES
 from ltiaas_django.sandbox.profiles.strict import GenericStrict, Trouble
 from tests.lms import Lms, night
 
+pytestmark = pytest.mark.long
+
 COURSE = "course-101"
 
 

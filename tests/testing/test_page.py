@@ -15,6 +15,8 @@ from ltiaas_django.testing.serving import TRANSPORTS
 from tests import test_docs_blocks
 from tests.blocks import ROOT, all_blocks
 
+pytestmark = pytest.mark.long
+
 BLOCKS = [block for block in all_blocks() if block.page in test_docs_blocks.HANDLED_ELSEWHERE]
 EXAMPLE = (ROOT / "example_project" / "quiz" / "tests" / "test_lti.py").read_text()
 

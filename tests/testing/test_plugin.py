@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 
 def run(folder: pytest.Pytester, *arguments: str) -> pytest.RunResult:
     return folder.runpytest_subprocess("-p", "no:cacheprovider", *arguments)

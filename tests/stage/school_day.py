@@ -63,7 +63,7 @@ _MOMENTS = (
     (Platform, ("paused_until", "lease_until", "worked_at")),
     (Context, ("roster_due_at", "roster_attempted_at", "roster_synced_at", "check_due_at", "checked_at")),
 )
-_MOST_NIGHTS = 10
+_MOST_NIGHTS = 20
 
 
 @dataclasses.dataclass

@@ -20,7 +20,7 @@ nox.options.reuse_existing_virtualenvs = True
 
 CONSTRAINTS = pathlib.Path("constraints.txt")
 DJANGOS = {"3.11": "5.2", "3.12": "6.0", "3.13": "6.1"}  # each Python with the newest Django it was made for
-PROCESSES = ["--numprocesses", "auto", "--dist", "loadfile"]
+PROCESSES = ["--numprocesses", "2", "--dist", "loadfile"]
 SUITE = ["-m", "not full and not browser", *PROCESSES]
 MATRIX = ["-m", "not full and not browser and not long", *PROCESSES]  # what depends on versions
 # Neither a database nor a broker makes a difference to these.

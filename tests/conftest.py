@@ -32,12 +32,6 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(gate, "skip-gate")
 
 
-@pytest.hookimpl(optionalhook=True)  # pytest-xdist asks it, where that is installed
-def pytest_xdist_auto_num_workers() -> int:
-    """Two processes to a core: the tests wait for servers, browsers and processes of their own most of the time."""
-    return min(2 * (os.cpu_count() or 1), 16)
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(HERE / "browser"):

@@ -27,6 +27,7 @@ MATRIX = ["-m", "not full and not browser and not long", *PROCESSES]  # what dep
 APART = [
     *(f"--ignore=tests/{folder}" for folder in ("words", "wires", "stage", "testing")),
     "--ignore-glob=tests/test_docs_*",
+    "--ignore=tests/journeys/test_demo.py",  # the demo brings its own of both
 ]
 SERVICES = ("DATABASE_URL", "TEST_REDIS_URL", "TEST_RABBITMQ_URL")
 

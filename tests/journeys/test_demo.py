@@ -17,6 +17,8 @@ from collections.abc import Iterator
 
 import pytest
 
+pytestmark = pytest.mark.long
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 MARK = "DEMO_TEST_RUN"
 EXPECTED_ROWS = [  # worked out by hand from the story's answers

@@ -14,6 +14,9 @@ CLOSING = re.compile(
     r"^=+ (?P<pytest>.*(?:passed|failed|error|skipped|no tests ran).* in [\d.]+s.*?) =+$"
     r"|^(?P<other>\w+: \d+ passed, \d+ failed)$"
 )
+# A failure's name, as pytest and sabotage put it: what is above the summary may be cut where the log is kept.
+FAILURE = re.compile(r"^(?:FAILED|ERROR) \S+::.*?(?= - |$)|^.* {2}(?:NOT BROKEN|NOT NOTICED|NO VERDICT)\b.*")
+FAILURES_SHOWN = 20
 COUNT = re.compile(r"(\d+) (passed|failed|error|skipped)")
 # steps that must not end without a test
 RUN_TESTS = {"test", "matrix", "services", "sabotage", "full", "full-postgres"}
@@ -28,6 +31,12 @@ def closing_lines(log: pathlib.Path) -> Iterator[tuple[str, str]]:
             session = match["name"]
         elif match := CLOSING.match(text):
             yield session, match["pytest"] or match["other"]
+
+
+def failures(log: pathlib.Path) -> list[str]:
+    """The failures that a step's output names."""
+    lines = (COLOUR.sub("", line) for line in log.read_text(errors="replace").splitlines())
+    return [match[0].strip() for line in lines if (match := FAILURE.match(line))]
 
 
 def main(folder: pathlib.Path) -> int:
@@ -49,6 +58,8 @@ def main(folder: pathlib.Path) -> int:
         print(f"  {step:<12} {'ok' if code == '0' else 'FAILED':<7} {seconds:>5} s")
         for session, line in lines:
             print(f"      {session:<12} {line}")
+        for failure in failures(folder / f"{step}.log")[:FAILURES_SHOWN] if code != "0" else ():
+            print(f"      {failure}")
     if failed_steps:
         print(f"Failed: {', '.join(failed_steps)}")
     print(f"{totals['passed']} passed, {totals['failed']} failed, {totals['skipped']} skipped")

@@ -18,7 +18,7 @@ def spoken(locale: str) -> str | None:
 
 
 def speak(request: HttpRequest, locale: str) -> None:
-    """Speak that language for the rest of the request, if the site does; our middleware ends it."""
-    if language := spoken(locale):
+    """Speak that language for the rest of the request, if the site does, and if our middleware is there to end it."""
+    if hasattr(request, "lti") and (language := spoken(locale)):
         translation.activate(language)
         request.LANGUAGE_CODE = language

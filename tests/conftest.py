@@ -6,11 +6,14 @@ import os
 import pathlib
 import shutil
 import socket
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import hypothesis
 import pytest
+from django.conf import settings
 from django.db import connection
+from django.utils import translation
 
 from tests import skips
 from tests.lms import lms  # noqa: F401  a fixture for every folder
@@ -36,6 +39,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(HERE / "browser"):
             item.add_marker(pytest.mark.browser)
+
+
+@pytest.fixture(autouse=True)
+def _language() -> Iterator[None]:
+    """No test leaves a language behind for those that come after it."""
+    yield
+    left = translation.get_language()
+    translation.deactivate()
+    assert left == settings.LANGUAGE_CODE, f"{left} is still spoken after the test"
 
 
 def do_without(reason: str) -> None:

@@ -16,7 +16,7 @@ demo: $(VENV)/.demo ## launch the example quiz from a simulated LMS, with nothin
 	@$(BIN)/python -m example_project.demo
 
 test: $(VENV)/.dev ## run the whole suite on SQLite; what needs a service that is not there is skipped
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 coverage: $(VENV)/.dev ## run the suite and list the branches that no test walks
 	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered

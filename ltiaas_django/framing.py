@@ -12,6 +12,7 @@ from http.cookies import Morsel
 
 from django.conf import settings
 from django.contrib.messages.storage.cookie import CookieStorage
+from django.contrib.sessions.backends.base import SessionBase
 from django.http import HttpRequest, HttpResponse
 from django.utils.cache import patch_vary_headers
 
@@ -34,6 +35,7 @@ class _Partitioned(Morsel[str]):
 
 def fit(request: HttpRequest, response: HttpResponse) -> None:
     """Make the answer one that a frame can show and keep the cookies of, if it belongs to a framed session."""
+    _leave_newer_session(request, response)
     ours = (settings.SESSION_COOKIE_NAME, settings.CSRF_COOKIE_NAME, CookieStorage.cookie_name)
     names = [name for name in ours if name in response.cookies]
     # A browser that does not say where the answer will stand may mean a frame, if the header would keep it out of one.
@@ -51,6 +53,19 @@ def fit(request: HttpRequest, response: HttpResponse) -> None:
         patch_vary_headers(response, ["Cookie"])
     if ancestors:
         _add_ancestors(response, ancestors)
+
+
+def _leave_newer_session(request: HttpRequest, response: HttpResponse) -> None:
+    """Take back the session cookie of an answer to a request that brought one of the past.
+
+    Another frame or tab may have begun a session meanwhile, and the browser would lose its cookie.
+    """
+    session: SessionBase | None = getattr(request, "session", None)
+    if session is None or settings.SESSION_COOKIE_NAME not in response.cookies:
+        return
+    was_gone = session.is_empty() and not session.modified  # and nobody has signed out just now
+    if was_gone or sso.REPLACED in session:
+        del response.cookies[settings.SESSION_COOKIE_NAME]
 
 
 def _fit_beside_session(request: HttpRequest, response: HttpResponse) -> None:

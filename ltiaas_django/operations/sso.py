@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import copy
 import secrets
+from contextlib import suppress
+from datetime import timedelta
 from importlib import import_module
 from typing import Any
 
 from django.conf import settings as django_settings
 from django.contrib import auth
 from django.contrib.auth.models import AbstractBaseUser
-from django.contrib.sessions.backends.base import SessionBase
+from django.contrib.sessions.backends.base import SessionBase, UpdateError
 from django.core.exceptions import FieldDoesNotExist
 from django.db import models
 from django.http import HttpRequest
@@ -28,6 +30,10 @@ from ltiaas_django.operations import announcing
 _BEGUN_BY_LAUNCH = "_ltiaas_launched"
 FRAMED = "_ltiaas_framed"
 """In sessions that began in a frame: the origins that may frame them, parted by spaces; blank for any."""
+REPLACED = "_ltiaas_replaced"
+"""In sessions that the same person's next launch has replaced: the expiry that they had, as Django keeps it."""
+_SESSION_EXPIRY = "_session_expiry"  # where Django keeps what `set_expiry` was told
+_REPLACED_LASTS = timedelta(minutes=1)
 _NO_MAIL_HOST = "lti.invalid"  # RFC 2606: never a real address
 
 
@@ -205,19 +211,19 @@ def ancestors_of(launch: Launch) -> str:
 def sign_in(request: HttpRequest, launch: Launch) -> None:
     """Begin a fresh session for the launch's person, and save the launch; a different person's session here ends.
 
+    Their own session of before lasts another minute: the other frames of a page, and other tabs, may be on their way.
     The session key is remembered, sealed, until its cookie comes back: a second start of the launch ends it.
     Raises IntegrityError, with the request's session as it was, if the ltik of a new launch has been used meanwhile.
     """
-    user, backend = launch.user, policy().backend()
+    user, backend, former = launch.user, policy().backend(), request.session
     is_same = request.user.is_authenticated and request.user.pk == user.pk
     # Their own session that they began with a password stays one that no launch of somebody else may end unasked.
-    is_launched = not is_same or _BEGUN_BY_LAUNCH in request.session
-    session = copy.copy(request.session)  # the request keeps its own until the launch is stored
-    goes_on = is_same and (FRAMED in session) == launch.framed
+    is_launched = not is_same or _BEGUN_BY_LAUNCH in former
+    # Browsers keep the cookies of a frame and of a tab apart: the other one's session stays as it is.
+    goes_on = is_same and (FRAMED in former) == launch.framed
     if not is_same:
-        session.flush()
-    elif not goes_on:
-        session = type(session)()  # browsers keep the cookies of a frame and of a tab apart: the other one stays
+        copy.copy(former).flush()  # the request keeps its own until the launch is stored
+    session = _successor_of(former) if goes_on else type(former)()
     # All that `login` will write is there before the session gets its key: it is stored once, and not three times.
     session[auth.SESSION_KEY] = user._meta.pk.value_to_string(user)
     session[auth.BACKEND_SESSION_KEY] = backend
@@ -234,6 +240,7 @@ def sign_in(request: HttpRequest, launch: Launch) -> None:
     _save_only_changes(session)
     request.session = session
     if goes_on:
+        _let_run_out(former)
         # All that `login` does, but for a new CSRF token: forms in the person's other tabs hold the present one.
         request.user = user
         auth.user_logged_in.send(sender=type(user), request=request, user=user)
@@ -241,6 +248,32 @@ def sign_in(request: HttpRequest, launch: Launch) -> None:
         auth.login(request, user, backend=backend)
         # Frames of one page begin at once, with no cookie yet, and one's cookie stays: all are given the same token.
         request.META["CSRF_COOKIE"] = _first_csrf_secret(user)
+
+
+def _successor_of(session: SessionBase) -> SessionBase:
+    """A session without a key yet, with all that this one holds."""
+    held = dict(session.items())
+    if REPLACED in held:
+        held[_SESSION_EXPIRY] = held.pop(REPLACED)
+    successor = type(session)()
+    successor.update(held)
+    return successor
+
+
+def _let_run_out(session: SessionBase) -> None:
+    """End a session that has a successor, but not at once: requests that bring its cookie were sent before."""
+    if REPLACED in session:
+        return
+    session[REPLACED] = session.get(_SESSION_EXPIRY)
+    session.set_expiry(_REPLACED_LASTS)
+    with suppress(UpdateError):  # it ended meanwhile
+        session.save()
+
+
+def renew_replaced(request: HttpRequest) -> None:
+    """Give a browser whose cookie is of a replaced session a fresh one: answers may have come in another order."""
+    if REPLACED in request.session:
+        request.session = _successor_of(request.session)  # Django's middleware saves it, and sends its cookie
 
 
 def _first_csrf_secret(user: AbstractBaseUser) -> str:

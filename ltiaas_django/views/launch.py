@@ -170,6 +170,7 @@ class LaunchView(View):
         if not launch:
             answer = new_tab.without_cookie(request, proof, looked_before=looked_before) if proof else None
             return answer or pages.launch_needed(request, launch)
+        sso.renew_replaced(request)
         hooks = {
             LaunchType.DEEP_LINKING: self.handle_deep_linking_launch,
             LaunchType.SUBMISSION_REVIEW: self.handle_submission_review_launch,

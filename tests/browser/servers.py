@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import http.server
+import itertools
 import socket
 import socketserver
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Self
 
@@ -32,6 +34,8 @@ class Tool:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._is_stopped = False
+        self.delays: Iterator[float] = itertools.repeat(0.0)
+        """Seconds that each answer is on its way, so that some arrive in another order than they were given in."""
         self._shared = {c.alias: c for c in connections.all() if c.vendor == "sqlite" and c.is_in_memory_db()}  # type: ignore[attr-defined]
         self._handler = StaticFilesHandler(WSGIHandler())
         self._server = _Server((TOOL_HOST, 0), _Handler, connections_override=self._shared)
@@ -43,7 +47,9 @@ class Tool:
             if self._is_stopped:
                 start_response("503 Service Unavailable", [("Content-Length", "0")])
                 return []
-            return self._handler(environ, start_response)
+            answer = self._handler(environ, start_response)
+        time.sleep(next(self.delays))
+        return answer
 
     @contextlib.contextmanager
     def idle(self) -> Iterator[None]:

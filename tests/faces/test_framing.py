@@ -9,6 +9,7 @@ from http.cookies import SimpleCookie
 from typing import Any
 
 import pytest
+import time_machine
 from django.contrib import messages
 from django.contrib.auth.models import User
 from django.contrib.auth.views import LogoutView
@@ -326,6 +327,53 @@ def test_three_frames_that_begin_at_once_all_get_in(lms: Lms) -> None:
     places.append(begin(lms, browser))
     for place in places:
         assert browser.get(place, headers=IN_FRAME, follow=True).request["PATH_INFO"] == "/quiz/"
+
+
+def test_a_frame_gets_in_whose_cookie_another_frames_launch_has_replaced(lms: Lms) -> None:
+    """The launch of one went out with the other's cookie, and both answers are on their way at once."""
+    browser = Client()
+    places = [begin(lms, browser)]
+    early = browser.cookies["sessionid"].value
+    places.append(begin(lms, browser))
+    late = browser.cookies["sessionid"].value
+    places.append(begin(lms, browser))
+    for place, key in zip(places, (early, late, late), strict=True):
+        browser.cookies["sessionid"] = key  # as if this answer had come last
+        assert browser.get(place, headers=IN_FRAME, follow=True).request["PATH_INFO"] == "/quiz/"
+        assert browser.cookies["sessionid"].value not in (early, late)
+    with time_machine.travel(timezone.now() + timedelta(minutes=5)):
+        for launch in Launch.objects.all():
+            assert browser.get("/quiz/", {"lti": launch.pk}, headers=IN_FRAME).status_code == 200
+
+
+def test_the_tools_own_expiry_of_a_session_outlives_the_next_launch(lms: Lms) -> None:
+    browser = Client()
+    begin(lms, browser)
+    session = browser.session
+    session.set_expiry(3600)
+    session.save()
+    place = begin(lms, browser)
+    assert browser.session.get_expiry_age() == 3600
+    browser.cookies["sessionid"] = str(session.session_key)
+    browser.get(place, headers=IN_FRAME)
+    assert browser.session.session_key != session.session_key
+    assert browser.session.get_expiry_age() == 3600
+
+
+def test_an_answer_in_a_session_of_the_past_takes_no_newer_cookie_away(lms: Lms, settings: Any) -> None:
+    settings.SESSION_SAVE_EVERY_REQUEST = True
+    browser = Client()
+    begin(lms, browser)
+    past = browser.cookies["sessionid"].value
+    place = begin(lms, browser)
+    browser.get(place, headers=IN_FRAME)
+    launch = Launch.objects.latest("created_at")
+    late = Client(headers={"Cookie": f"sessionid={past}"})
+    replaced = late.get("/quiz/", {"lti": launch.pk}, headers=IN_FRAME)
+    assert (replaced.status_code, "sessionid" in replaced.cookies) == (200, False)
+    Session.objects.filter(pk=past).delete()  # by a launch of somebody else
+    gone = late.get("/quiz/", {"lti": launch.pk}, headers=IN_FRAME)
+    assert (gone.status_code, "sessionid" in gone.cookies) == (403, False)
 
 
 def test_frames_that_begin_at_once_get_the_same_csrf_token_and_nobody_elses(lms: Lms) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote_from_bytes
 
 import pytest
+import time_machine
 from django.contrib.auth import get_user_model
 from django.contrib.sessions.models import Session
 from django.db import connection
@@ -438,11 +439,16 @@ def test_every_session_engine_of_django_will_do(
 
 
 def test_the_same_persons_next_launch_has_a_fresh_session_key_too(lms: Lms) -> None:
-    browser, _launch = lms.browse("2001")
-    before = browser.session.session_key
+    browser, launch = lms.browse("2001")
+    before = str(browser.session.session_key)
     browser.get(launch_path(lms.sandbox.launch_url("course-101", "quiz-2", "2001")))
     assert browser.session.session_key != before
-    assert not Session.objects.filter(session_key=before).exists()
+    former = Client()
+    former.cookies["sessionid"] = before
+    assert former.get(LAUNCH, {"lti": launch.pk}).status_code == 200, "what is on its way arrives"
+    former.cookies["sessionid"] = before
+    with time_machine.travel(timezone.now() + timedelta(seconds=61)):
+        assert former.get(LAUNCH, {"lti": launch.pk}).status_code == 403
 
 
 def test_an_operators_session_is_not_replaced_without_asking(lms: Lms) -> None:

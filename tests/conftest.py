@@ -15,6 +15,7 @@ from django.conf import settings
 from django.db import connection
 from django.utils import translation
 
+from ltiaas_django.connections.ltiaas import transport
 from tests import skips
 from tests.lms import lms  # noqa: F401  a fixture for every folder
 
@@ -48,6 +49,13 @@ def _language() -> Iterator[None]:
     left = translation.get_language()
     translation.deactivate()
     assert left == settings.LANGUAGE_CODE, f"{left} is still spoken after the test"
+
+
+@pytest.fixture(autouse=True)
+def _connections() -> Iterator[None]:
+    """No test leaves a connection to its own server behind: together they would be more than a process may have."""
+    yield
+    transport.close_pools()
 
 
 def do_without(reason: str) -> None:

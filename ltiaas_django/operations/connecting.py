@@ -45,6 +45,11 @@ def answered_by(url: str, answer: transport.Answer) -> AbstractContextManager[No
     return transport.standing_in(url, answer)
 
 
+def close_idle() -> None:
+    """Close the connections that wait for a next call, as where LTIAAS has another address from now on."""
+    transport.close_pools()
+
+
 def open_new_launch(ltik: str) -> LaunchConnection:
     """The connection of a launch that has just arrived."""
     return LtiaasLaunchConnection(endpoint(), LtikAuth(settings.API_KEY, ltik))

@@ -28,6 +28,7 @@ def serving(sandbox: Sandbox, transport: str) -> Iterator[str]:
     if transport == "socket":
         with SandboxServer(sandbox) as server:
             yield server.url
+        connecting.close_idle()  # the next one has another address, and a suite has thousands
     elif transport == "in_process":
         # Nobody can have this name (RFC 2606), and no other sandbox has this number: nothing else is ever asked.
         sandbox.origin = f"http://sandbox-{next(_numbers)}.invalid"

@@ -247,7 +247,7 @@ def test_a_storm_during_look_ups_pauses_the_platform(lms: Lms) -> None:
 
 
 def test_the_lease_holds_through_all_look_ups(lms: Lms, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings.LTIAAS = {**settings.LTIAAS, "LEASE": 1.0, "CALL_DEADLINE": 0.4}
+    settings.LTIAAS = {**settings.LTIAAS, "LEASE": 2.0, "CALL_DEADLINE": 0.8}
     launch = lms.launch("2001")
     links = ResourceLink.objects.bulk_create(ResourceLink(context=launch.context, lti_id=f"x{n}") for n in range(4))
     grades.record_scores(
@@ -257,7 +257,7 @@ def test_the_lease_holds_through_all_look_ups(lms: Lms, settings: Any, monkeypat
 
     def look(*_args: Any, **_options: Any) -> None:
         owned.append(leases.is_owned(launch.context.platform_id))
-        time.sleep(0.38)
+        time.sleep(0.76)
 
     monkeypatch.setattr(line_items, "find_or_create", look)
     lms.sandbox.fail_next("/api/lineitems", status=404, body="{}", times=100)

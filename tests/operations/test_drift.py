@@ -289,13 +289,13 @@ def test_our_refused_api_key_is_no_fault_of_the_courses(lms: Lms, settings: Any)
 
 
 def test_a_lost_lease_ends_the_check_and_the_course_stays_due(lms: Lms, settings: Any) -> None:
-    settings.LTIAAS = {**settings.LTIAAS, "LEASE": 0.5, "CALL_DEADLINE": 0.2}
+    settings.LTIAAS = {**settings.LTIAAS, "LEASE": 1.5, "CALL_DEADLINE": 0.6}
     launch = sent(lms, "2001", "2002", "2003", "2004")
     context = launch.context
     assert context is not None
     cell(lms, "2001").score = Decimal(1)
     Context.objects.update(check_due_at=timezone.now())
-    lms.sandbox.fail_next("/api/lineitems/", method="GET", delay=0.1, times=10)
+    lms.sandbox.fail_next("/api/lineitems/", method="GET", delay=0.25, times=10)
     with leases.own(context.platform_id) as lease:
         assert lease is not None
         Platform.objects.update(lease_token="11111111-1111-1111-1111-111111111111")

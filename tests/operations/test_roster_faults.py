@@ -155,8 +155,8 @@ def test_when_every_key_is_refused_midway_the_run_says_so(lms: Lms, course: set[
 
 
 def test_a_worker_that_has_lost_its_lease_writes_nothing_more(lms: Lms, course: set[str], settings: Any) -> None:
-    settings.LTIAAS = {**settings.LTIAAS, "LEASE": 1.0, "CALL_DEADLINE": 0.4}
-    lms.sandbox.fail_next(FIRST, status=200, body=page([entry("new")]), delay=0.2)
+    settings.LTIAAS = {**settings.LTIAAS, "LEASE": 2.0, "CALL_DEADLINE": 0.8}
+    lms.sandbox.fail_next(FIRST, status=200, body=page([entry("new")]), delay=0.4)
     before, context = stored(), the_context()
     Context.objects.update(roster_due_at=context.roster_synced_at)
     with leases.own(context.platform_id) as lease:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 
 from ltiaas_django import exceptions
+from ltiaas_django.connections.ltiaas import transport
 from ltiaas_django.models import ServiceKey
 from ltiaas_django.operations import connecting
+from ltiaas_django.sandbox import Sandbox
+from ltiaas_django.testing import serving
 
 pytestmark = pytest.mark.urls("example_project.urls")
 
@@ -44,6 +47,16 @@ def test_a_whole_list_arrives_page_by_page(lms, db):
     with connecting.open_with_key(ServiceKey.objects.get()) as connection:
         assert [len(page) for page in connection.members()] == [2, 2, 2, 1]
     assert not lms.sandbox.warnings
+
+
+def test_a_served_sandbox_leaves_no_connection_behind(settings):
+    """A suite of thousands of tests would have more of them than a process may."""
+    sandbox = Sandbox(api_key="key")
+    with serving.serving(sandbox, "socket") as url:
+        settings.LTIAAS = {"URL": url, "API_KEY": "key"}
+        assert connecting.account().accepts_api_key()
+        assert transport._pools
+    assert not transport._pools
 
 
 def test_a_function_answers_for_as_long_as_it_stands_in(lti_lms):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ltiaas_django.connections.ltiaas import http, transport
+from ltiaas_django.connections.ltiaas import http
 from ltiaas_django.connections.ltiaas.account import Account
 from ltiaas_django.connections.ltiaas.auth import ApiKeyAuth, LtikAuth, ServiceKeyAuth
 from ltiaas_django.connections.ltiaas.connection import LtiaasLaunchConnection, LtiaasServiceConnection
@@ -15,15 +15,13 @@ from tests.wires.misbehaving import API_KEY, LTIK, SERVICE_KEY, Server
 
 
 @pytest.fixture(autouse=True)
-def fresh_pools(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No connection is left for the next test, and the machine's own proxies and CA bundle stay outside."""
+def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine's own proxies and CA bundle stay outside."""
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
-    yield
-    transport.close_pools()
 
 
 @pytest.fixture

@@ -267,7 +267,7 @@ def test_the_deadline_holds_for_all_attempts_together(
     server.answer_with(slow_failure)
     started = time.monotonic()
     with pytest.raises(exceptions.ApiError):
-        get(endpoint(deadline=0.6, read_attempts=5))
+        get(endpoint(deadline=0.85, read_attempts=5))
     assert time.monotonic() - started < 1.5
     assert len(server.requests) == 2
 

@@ -232,12 +232,13 @@ class Pool:
     """
 
     def __init__(self, url: str) -> None:
-        tls = _make_tls_context()
-        options: dict[str, Any] = {"maxsize": POOL_SIZE, "block": False, "ssl_context": tls}
+        options: dict[str, Any] = {"maxsize": POOL_SIZE, "block": False}
         proxy = requests.utils.select_proxy(url, requests.utils.get_environ_proxies(url))
+        proxy = proxy if not proxy or "://" in proxy else f"http://{proxy}"
+        if any(urlsplit(place or "").scheme == "https" for place in (url, proxy)):
+            options["ssl_context"] = _make_tls_context()
         if proxy:
-            proxy = proxy if "://" in proxy else f"http://{proxy}"
-            options |= {"proxy_ssl_context": tls, "proxy_headers": _proxy_headers(proxy)}
+            options |= {"proxy_ssl_context": options.get("ssl_context"), "proxy_headers": _proxy_headers(proxy)}
             manager: urllib3.PoolManager = urllib3.ProxyManager(proxy, **options)
         else:
             manager = urllib3.PoolManager(**options)

@@ -236,9 +236,11 @@ def everything_that_touches_the_outbox(lms: Lms, round_: int) -> None:
     outbox.resend(OutgoingScore.objects.values_list("pk", flat=True))
     passes.request_scores(Context.objects.get())
     night("grades")
-    OutgoingScore.objects.filter(state="sent", lti_user__lti_id=LEARNERS[-1]).update(
-        state="sending", sending_revision=1, lease_token="0" * 32, lease_until=timezone.now() - timedelta(seconds=1)
-    )  # as a worker leaves them that has died
+    for row in OutgoingScore.objects.filter(state="sent", lti_user__lti_id=LEARNERS[-1]):
+        # As a worker leaves them that has died. One by one: it is this statement that must not lock the tool out.
+        OutgoingScore.objects.filter(pk=row.pk).update(
+            state="sending", sending_revision=1, lease_token="0" * 32, lease_until=timezone.now() - timedelta(seconds=1)
+        )
     passes.tidy()
     night("rosters")
     night("grades")

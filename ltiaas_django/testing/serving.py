@@ -26,9 +26,11 @@ _numbers = itertools.count(1)
 def serving(sandbox: Sandbox, transport: str) -> Iterator[str]:
     """Inside the block the sandbox answers at the URL that is given."""
     if transport == "socket":
-        with SandboxServer(sandbox) as server:
-            yield server.url
-        connecting.close_idle()  # the next one has another address, and a suite has thousands
+        try:
+            with SandboxServer(sandbox) as server:
+                yield server.url
+        finally:
+            connecting.close_idle()  # the next one has another address, and a suite has thousands
     elif transport == "in_process":
         # Nobody can have this name (RFC 2606), and no other sandbox has this number: nothing else is ever asked.
         sandbox.origin = f"http://sandbox-{next(_numbers)}.invalid"

@@ -234,8 +234,9 @@ class Pool:
     def __init__(self, url: str) -> None:
         options: dict[str, Any] = {"maxsize": POOL_SIZE, "block": False}
         proxy = requests.utils.select_proxy(url, requests.utils.get_environ_proxies(url))
-        proxy = proxy if not proxy or "://" in proxy else f"http://{proxy}"
-        if any(urlsplit(place or "").scheme == "https" for place in (url, proxy)):
+        if proxy and "://" not in proxy:
+            proxy = f"http://{proxy}"
+        if "https" in (urlsplit(url).scheme, urlsplit(proxy or "").scheme):
             options["ssl_context"] = _make_tls_context()
         if proxy:
             options |= {"proxy_ssl_context": options.get("ssl_context"), "proxy_headers": _proxy_headers(proxy)}

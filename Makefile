@@ -64,22 +64,26 @@ constraints: check-python ## renew constraints.txt from the newest releases
 clean: ## remove the environments and caches
 	rm -rf $(VENV) .nox .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage htmlcov build dist docs/_build
 
-# The stamps live inside the environment: it is filled again when a file that describes it changes.
+# The stamps live inside the environment: it is filled again when a file that describes it changes. The pip that comes
+# with a Python may be years old, and takes twice as long over it.
 $(VENV)/.demo: pyproject.toml constraints.txt | check-python
 	@$(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV) ..."
+	@$(PIP) install --quiet --upgrade pip
 	@$(PIP) install --quiet --constraint constraints.txt --editable '.[example]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | check-python
 	@$(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV), with the tools for development ..."
+	@$(PIP) install --quiet --upgrade pip
 	@$(PIP) install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $(VENV)/.demo $@
 
 $(VENV)/.bench: pyproject.toml constraints.txt | check-python
 	@$(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV), with what the benchmarks compare ..."
+	@$(PIP) install --quiet --upgrade pip
 	@$(PIP) install --quiet --constraint constraints.txt --editable '.[bench]'
 	@touch $(VENV)/.demo $@
 

@@ -42,6 +42,7 @@ def install(session: nox.Session, django: str = "5.2") -> pathlib.Path:
     if django != "5.2":  # the version of constraints.txt itself
         lines = [f"Django=={django}.*" if line.startswith("Django==") else line for line in lines]
     constraints.write_text("\n".join(lines) + "\n")
+    session.install("--upgrade", "pip")  # see the Makefile
     session.install("--constraint", str(constraints), "--editable", ".[dev]")
     return constraints
 

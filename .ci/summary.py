@@ -17,6 +17,7 @@ CLOSING = re.compile(
 # A failure's name, as pytest and sabotage put it: what is above the summary may be cut where the log is kept.
 FAILURE = re.compile(r"^(?:FAILED|ERROR) \S+::.*?(?= - |$)|^.* {2}(?:NOT BROKEN|NOT NOTICED|NO VERDICT)\b.*")
 FAILURES_SHOWN = 20
+UNDONE = re.compile(r"^NOT AUDITED: .*")  # no failure, and nothing to be silent about
 COUNT = re.compile(r"(\d+) (passed|failed|error|skipped)")
 # steps that must not end without a test
 RUN_TESTS = {"test", "matrix", "services", "sabotage", "full", "full-postgres"}
@@ -58,6 +59,9 @@ def main(folder: pathlib.Path) -> int:
         print(f"  {step:<12} {'ok' if code == '0' else 'FAILED':<7} {seconds:>5} s")
         for session, line in lines:
             print(f"      {session:<12} {line}")
+        for line in (folder / f"{step}.log").read_text(errors="replace").splitlines():
+            if UNDONE.match(line):
+                print(f"      {line}")
         for failure in failures(folder / f"{step}.log")[:FAILURES_SHOWN] if code != "0" else ():
             print(f"      {failure}")
     if failed_steps:

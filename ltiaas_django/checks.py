@@ -10,7 +10,7 @@ E005  SSO_POLICY cannot be used                  W005  the launch URL is not mou
 E006  SCORE_SOURCE cannot be used                W006  no schedule runs our tick (deploy)
 E007  CALL_DEADLINE is too long for LEASE
 E008  LtiMiddleware is missing
-E009  LtiMiddleware is not the first
+E009  LtiMiddleware is not the first             W007  session cookies that a launch is not sent (Strict)
 E010  sessions or authentication are missing in MIDDLEWARE
 E011  sessions or authentication are missing in INSTALLED_APPS
 E012  USE_TZ is off
@@ -363,7 +363,7 @@ def _is_class(path: object, wanted: str) -> bool:
 
 @checks.register(TAG, checks.Tags.compatibility)
 def check_site(app_configs: object = None, **options: object) -> list[checks.CheckMessage]:
-    """What a launch needs of Django: users, sessions that can be ended, times with a zone."""
+    """What a launch needs of Django: users, sessions that can be ended and whose cookies come, times with a zone."""
     found: list[checks.CheckMessage] = [
         checks.Error(
             f"{name} is not in INSTALLED_APPS: no launch can sign anybody in.",
@@ -382,6 +382,15 @@ def check_site(app_configs: object = None, **options: object) -> list[checks.Che
                 "Sessions are kept in signed cookies: a launch cannot end the session of an earlier start.",
                 hint='Write SESSION_ENGINE = "django.contrib.sessions.backends.db".',
                 id="ltiaas.W002",
+            )
+        )
+    if django_settings.SESSION_COOKIE_SAMESITE == "Strict":
+        found.append(
+            checks.Warning(
+                "SESSION_COOKIE_SAMESITE is Strict: browsers send no session where another site leads. A launch in "
+                "no frame loses its own, and signs an operator out unasked.",
+                hint='Write SESSION_COOKIE_SAMESITE = "Lax".',
+                id="ltiaas.W007",
             )
         )
     return found

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, sync_to_async
+from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.text import get_text_list
 from django.utils.translation import gettext as _
@@ -79,6 +80,7 @@ def _for_whom(required: Collection[Requirement]) -> str:
 def _guarded(view: View, required: Collection[Requirement]) -> View:
     if iscoroutinefunction(view):
 
+        @login_not_required
         @functools.wraps(view)
         async def guarded_async(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             refused = await sync_to_async(refusal)(request, required)
@@ -86,6 +88,7 @@ def _guarded(view: View, required: Collection[Requirement]) -> View:
 
         return guarded_async
 
+    @login_not_required
     @functools.wraps(view)
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         return refusal(request, required) or view(request, *args, **kwargs)

@@ -63,9 +63,11 @@ def _leave_newer_session(request: HttpRequest, response: HttpResponse) -> None:
     session: SessionBase | None = getattr(request, "session", None)
     if session is None or settings.SESSION_COOKIE_NAME not in response.cookies:
         return
+    name = settings.SESSION_COOKIE_NAME
     was_gone = session.is_empty() and not session.modified  # and nobody has signed out just now
-    if was_gone or sso.REPLACED in session:
-        del response.cookies[settings.SESSION_COOKIE_NAME]
+    is_replaced = sso.REPLACED in session and session.session_key == request.COOKIES.get(name)
+    if (was_gone and response.cookies[name]["max-age"] == 0) or is_replaced:
+        del response.cookies[name]
 
 
 def _fit_beside_session(request: HttpRequest, response: HttpResponse) -> None:

@@ -12,12 +12,13 @@ from django.http.request import RawPostDataException, UnreadablePostError
 from django.utils import translation
 from django.utils.functional import SimpleLazyObject
 
-from ltiaas_django import framing, languages
+from ltiaas_django import framing, languages, ltiks, pages
 from ltiaas_django.models import AbsentLaunch, Launch
 from ltiaas_django.models.launches import HEADER, PARAMETER
 from ltiaas_django.operations import launching
 
 _FORM_TYPES = {"application/x-www-form-urlencoded", "multipart/form-data"}
+_READS = {"GET", "HEAD", "OPTIONS", "TRACE"}  # to Django, too: it asks for no token
 
 
 class LtiMiddleware:
@@ -31,14 +32,26 @@ class LtiMiddleware:
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
-    def process_view(self, request: HttpRequest, *_view: Any) -> None:
-        """Claim the launch that the request names, before the view: with ATOMIC_REQUESTS a view's error undoes it."""
-        if request.GET.get(PARAMETER) or request.headers.get(HEADER):  # a form is left to the view that reads it
-            bool(request.lti)  # type: ignore[attr-defined]
+    def process_view(self, request: HttpRequest, view: Callable[..., Any], *_arguments: Any) -> HttpResponse | None:
+        """Claim the launch that the request names, before the view: with ATOMIC_REQUESTS a view's error undoes it.
+
+        What somebody else's page sends acts on nothing, and is answered here: Django's protection against forged forms
+        comes next, and its page does not say where to launch again.
+        """
+        # A form that Django does not look into is left to the view that reads it.
+        changes = request.method not in _READS
+        looks_into_form = changes and not getattr(view, "csrf_exempt", False)
+        if not (_is_named(request) or (looks_into_form and _form_field(request))):
+            return None
+        launch: Any = request.lti  # type: ignore[attr-defined]
+        if not launch and changes and launch.reason == "not_yours":
+            return pages.launch_needed(request, launch)
+        return None
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         request.lti = SimpleLazyObject(lambda: _launch_of(request))  # type: ignore[attr-defined]
-        framing.choose_session(request, is_named=bool(request.GET.get(PARAMETER) or request.headers.get(HEADER)))
+        ltiks.take(request)
+        framing.choose_session(request, is_named=_is_named(request))
         language = translation.get_language()
         try:
             response = self.get_response(request)
@@ -46,6 +59,7 @@ class LtiMiddleware:
             if language is not None and translation.get_language() != language:
                 translation.activate(language)
         framing.fit(request, response)
+        ltiks.carry_on(request, response)
         return response
 
 
@@ -57,6 +71,11 @@ def _launch_of(request: HttpRequest) -> Launch | AbsentLaunch:
     if launch:
         languages.speak(request, launch.locale)
     return launch
+
+
+def _is_named(request: HttpRequest) -> bool:
+    """Whether its URL or a header names a launch."""
+    return bool(request.GET.get(PARAMETER) or request.headers.get(HEADER))
 
 
 def named_launch(request: HttpRequest) -> str:

@@ -34,6 +34,13 @@ def show(
     return response
 
 
+def keep_out_of_frames(response: Any) -> None:
+    """Have no page show this one in a frame, in a session that began in one either: a hidden frame catches clicks."""
+    response.headers["X-Frame-Options"] = "DENY"
+    response.headers["Content-Security-Policy"] = "frame-ancestors 'none'"
+    response.xframe_options_exempt, response.lti_framed_by = False, None
+
+
 def error(request: HttpRequest, message: str, *, status: int, title: str = "", return_url: str = "") -> HttpResponse:
     """A readable error; `return_url` leads back to the LMS."""
     title = title or _("This did not work")
@@ -50,7 +57,9 @@ def launch_needed(request: HttpRequest, absent: AbsentLaunch) -> HttpResponse:
         if launches:
             languages.speak(request, launches[0].locale)
             choices = [(launch, clean_url(request, launch)) for launch in launches]
-            return show(request, "choose.html", {"title": _("Which activity?"), "choices": choices})
+            response = show(request, "choose.html", {"title": _("Which activity?"), "choices": choices})
+            response.xframe_options_exempt = False  # there is something to click: the session says who may frame it
+            return response
     place = launching.place_of(absent, request.user)
     from_course = _("Please open “%(activity)s” from the course “%(course)s” again.") % place if place else again()
     not_yours = _("This page belongs to somebody else's launch, or your browser did not keep the sign-in.")

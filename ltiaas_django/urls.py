@@ -1,5 +1,6 @@
 """Mount with `path("lti/", include("ltiaas_django.urls"))`."""
 
+from django.contrib.auth.decorators import login_not_required
 from django.urls import path
 
 from ltiaas_django import health, views
@@ -8,11 +9,12 @@ app_name = "ltiaas"
 
 urlpatterns = [
     path("launch/", views.LaunchView.as_view(), name="launch"),
-    path("new-tab/", views.NewTabView.as_view(), name="new_tab"),
-    path("deep-linking/", views.DeepLinkingView.as_view(), name="deep_linking"),
-    path("continue/", views.ContinueView.as_view(), name="continue"),
-    path("link/", views.LinkView.as_view(), name="link"),
-    path("link/confirm/", views.LinkConfirmView.as_view(), name="link_confirm"),
-    path("register/", views.RegisterView.as_view(), name="register"),
-    path("health/", health.health, name="health"),
+    # Each says itself who may see it, on sites too where a middleware asks everybody to sign in first.
+    path("new-tab/", login_not_required(views.NewTabView.as_view()), name="new_tab"),
+    path("deep-linking/", login_not_required(views.DeepLinkingView.as_view()), name="deep_linking"),
+    path("continue/", login_not_required(views.ContinueView.as_view()), name="continue"),
+    path("link/", login_not_required(views.LinkView.as_view()), name="link"),
+    path("link/confirm/", login_not_required(views.LinkConfirmView.as_view()), name="link_confirm"),
+    path("register/", login_not_required(views.RegisterView.as_view()), name="register"),
+    path("health/", login_not_required(health.health), name="health"),
 ]

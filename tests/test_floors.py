@@ -49,6 +49,7 @@ FLOORS = {
         "framing",
         "health",
         "languages",
+        "ltiks",
         "management",
         "metrics",
         "middleware",

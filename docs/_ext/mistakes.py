@@ -45,6 +45,7 @@ MISTAKES: Mapping[str, Mapping[str, Any]] = {
     "W004": {},
     "W005": {"ROOT_URLCONF": "docs._ext.mistakes"},
     "W006": {},
+    "W007": {"SESSION_COOKIE_SAMESITE": "Strict"},
 }
 """The settings that differ from a sound site; what settings cannot say is in `_site`."""
 

@@ -71,6 +71,12 @@ class RegistrationForm(forms.Form):
         """What was typed."""
         return data.PlatformRegistration(**{name: self.cleaned_data.get(name, "") for name in self.fields})
 
+    def changes(self, held: data.PlatformRegistration) -> list[tuple[str, str, str]]:
+        """What was typed that LTIAAS holds otherwise: the field's label, what it holds, what it is to hold."""
+        typed = self.registration()
+        both = [(str(field.label), getattr(held, name), getattr(typed, name)) for name, field in self.fields.items()]
+        return [(label, now, then) for label, now, then in both if now != then]
+
     @classmethod
     def of(cls, held: data.PlatformRegistration) -> RegistrationForm:
         """The form as LTIAAS would fill it in."""
@@ -155,6 +161,8 @@ class AccountAdmin(rows.RowAdmin[Platform]):
         form = RegistrationForm(request.POST) if request.method == "POST" else None
         try:
             if form is not None and form.is_valid():
+                if "confirmed" not in request.POST:
+                    return self._ask_to_change(request, platform, form)
                 platforms.replace(platform, form.registration())
                 self.log(request, [platform], "Changed at LTIAAS.")
                 self.message_user(request, _("%s was changed at LTIAAS.") % platform, messages.SUCCESS)
@@ -176,6 +184,15 @@ class AccountAdmin(rows.RowAdmin[Platform]):
             may_change=self._may(request, "change"),
             may_delete=self._may(request, "delete"),
         )
+
+    def _ask_to_change(self, request: HttpRequest, platform: Platform, form: RegistrationForm) -> HttpResponse:
+        """What is about to change, before it does. Raises ApiError subclasses."""
+        changes = form.changes(platforms.fetch(platform))
+        if not changes:
+            self.message_user(request, _("Nothing was changed."), messages.INFO)
+            return HttpResponseRedirect(request.path)
+        title = _("Change at LTIAAS?")
+        return self._show(request, "ltiaas_change", title, platform=platform, form=form, changes=changes)
 
     def ltiaas_delete_view(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Take a platform out of the account, once it is known what hangs on it."""

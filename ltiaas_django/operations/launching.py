@@ -129,7 +129,7 @@ def get_begun(launch_id: str, proof: str, *, lock: bool = False) -> Launch | Non
         launch = unclaimed.select_related("user", "lti_user__platform").get(pk=uuid.UUID(launch_id))
     except (ValueError, Launch.DoesNotExist):
         return None
-    return launch if constant_time_compare(proof, prove_start(launch)) else None
+    return launch if proof.isascii() and constant_time_compare(proof, prove_start(launch)) else None
 
 
 def claim(launch: Launch) -> None:

@@ -74,7 +74,7 @@ def get_account_question(token: str) -> Question | None:
 def _question(token: str, salt: str) -> Question | None:
     try:
         launch_id, clean_url, created = signing.loads(token, salt=salt, max_age=_LASTS)
-    except signing.BadSignature:
+    except (signing.BadSignature, UnicodeError):
         return None
     launches = Launch.objects.live().select_related("lti_user__platform", "context", "user")
     launch = launches.filter(pk=launch_id).first()

@@ -16,7 +16,7 @@ from django.contrib.sessions.backends.base import SessionBase, UpdateError
 from django.core.exceptions import FieldDoesNotExist
 from django.db import models
 from django.http import HttpRequest
-from django.middleware.csrf import CSRF_SECRET_LENGTH
+from django.middleware.csrf import CSRF_SECRET_LENGTH, rotate_token
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 from django.utils.module_loading import import_string
@@ -31,8 +31,7 @@ _BEGUN_BY_LAUNCH = "_ltiaas_launched"
 FRAMED = "_ltiaas_framed"
 """In sessions that began in a frame: the origins that may frame them, parted by spaces; blank for any."""
 REPLACED = "_ltiaas_replaced"
-"""In sessions that the same person's next launch has replaced: the expiry that they had, as Django keeps it."""
-_SESSION_EXPIRY = "_session_expiry"  # where Django keeps what `set_expiry` was told
+"""In sessions that the same person's next launch has replaced: the key of the session that did."""
 _REPLACED_LASTS = timedelta(minutes=1)
 _NO_MAIL_HOST = "lti.invalid"  # RFC 2606: never a real address
 
@@ -215,16 +214,21 @@ def sign_in(request: HttpRequest, launch: Launch) -> None:
     The session key is remembered, sealed, until its cookie comes back: a second start of the launch ends it.
     Raises IntegrityError, with the request's session as it was, if the ltik of a new launch has been used meanwhile.
     """
-    user, backend, former = launch.user, policy().backend(), request.session
+    user, backend = launch.user, policy().backend()
     is_same = request.user.is_authenticated and request.user.pk == user.pk
+    newest = _newest(request.session)
+    former = newest or request.session
     # Their own session that they began with a password stays one that no launch of somebody else may end unasked.
     is_launched = not is_same or _BEGUN_BY_LAUNCH in former
     # Browsers keep the cookies of a frame and of a tab apart: the other one's session stays as it is.
-    goes_on = is_same and (FRAMED in former) == launch.framed
+    goes_on = is_same and newest is not None and (FRAMED in newest) == launch.framed
     if not is_same:
-        copy.copy(former).flush()  # the request keeps its own until the launch is stored
-    session = _successor_of(former) if goes_on else type(former)()
-    # All that `login` will write is there before the session gets its key: it is stored once, and not three times.
+        for ended in {former, request.session}:
+            copy.copy(ended).flush()  # the request keeps its own until the launch is stored
+    session = type(former)()
+    if goes_on:
+        session.update(dict(former.items()))
+    # All that Django's `login` would write is there before the session gets its key: it is stored once, not thrice.
     session[auth.SESSION_KEY] = user._meta.pk.value_to_string(user)
     session[auth.BACKEND_SESSION_KEY] = backend
     session[auth.HASH_SESSION_KEY] = user.get_session_auth_hash()
@@ -238,42 +242,40 @@ def sign_in(request: HttpRequest, launch: Launch) -> None:
     launch.session_sealed = sealing.seal(session.session_key or "")
     launch.save(update_fields=None if launch._state.adding else ["session_sealed"])
     _save_only_changes(session)
-    request.session = session
+    request.session, request.user = session, user
     if goes_on:
-        _let_run_out(former)
-        # All that `login` does, but for a new CSRF token: forms in the person's other tabs hold the present one.
-        request.user = user
-        auth.user_logged_in.send(sender=type(user), request=request, user=user)
-    else:
-        auth.login(request, user, backend=backend)
+        _let_run_out(former, session)
+    if not is_same or not request.META.get("CSRF_COOKIE"):  # else forms in the person's other tabs hold the present one
+        rotate_token(request)
         # Frames of one page begin at once, with no cookie yet, and one's cookie stays: all are given the same token.
         request.META["CSRF_COOKIE"] = _first_csrf_secret(user)
+    auth.user_logged_in.send(sender=type(user), request=request, user=user)
 
 
-def _successor_of(session: SessionBase) -> SessionBase:
-    """A session without a key yet, with all that this one holds."""
-    held = dict(session.items())
-    if REPLACED in held:
-        held[_SESSION_EXPIRY] = held.pop(REPLACED)
-    successor = type(session)()
-    successor.update(held)
-    return successor
-
-
-def _let_run_out(session: SessionBase) -> None:
+def _let_run_out(session: SessionBase, successor: SessionBase) -> None:
     """End a session that has a successor, but not at once: requests that bring its cookie were sent before."""
-    if REPLACED in session:
-        return
-    session[REPLACED] = session.get(_SESSION_EXPIRY)
+    session[REPLACED] = successor.session_key
     session.set_expiry(_REPLACED_LASTS)
     with suppress(UpdateError):  # it ended meanwhile
         session.save()
 
 
+def _newest(session: SessionBase) -> SessionBase | None:
+    """This session, or the one that has replaced it last; None if that was ended meanwhile, by a sign-out, say."""
+    while REPLACED in session:
+        session = type(session)(session[REPLACED])
+        if not session.keys():
+            return None
+    return session
+
+
 def renew_replaced(request: HttpRequest) -> None:
-    """Give a browser whose cookie is of a replaced session a fresh one: answers may have come in another order."""
-    if REPLACED in request.session:
-        request.session = _successor_of(request.session)  # Django's middleware saves it, and sends its cookie
+    """Give a browser that came with a replaced session the newest one: answers may arrive in another order."""
+    newest = _newest(request.session)
+    if newest is not None and newest is not request.session:
+        _save_only_changes(newest)
+        newest.modified = True  # so that Django's middleware sends its cookie
+        request.session = newest
 
 
 def _first_csrf_secret(user: AbstractBaseUser) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Callable
 from typing import Any
 
+from django.contrib.auth.decorators import login_not_required
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.utils.cache import patch_vary_headers
@@ -14,12 +16,11 @@ from django.utils.translation import gettext as _
 from django.views import View
 from django.views.decorators.debug import sensitive_variables
 
-from ltiaas_django import exceptions, framing, languages, pages
+from ltiaas_django import exceptions, framing, languages, ltiks, pages
 from ltiaas_django.models import Launch
 from ltiaas_django.models.launches import PARAMETER
 from ltiaas_django.operations import launching, sso
 from ltiaas_django.operations import linking as account_linking
-from ltiaas_django.redaction import Hidden, redact
 from ltiaas_django.views import linking, new_tab, redirects, replacing
 from ltiaas_django.vocabulary import LaunchType
 
@@ -66,17 +67,22 @@ class LaunchView(View):
 
     # --- the story of a launch ---
 
+    @classmethod
+    def as_view(cls, **initkwargs: Any) -> Callable[..., HttpResponseBase]:
+        """The view; where a middleware asks everybody to sign in first, it lets launches through: they sign in."""
+        return login_not_required(super().as_view(**initkwargs))
+
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         """Every error of a launch ends in a page for the person, and a line without secrets for the operator."""
         try:
             response = super().dispatch(request, *args, **kwargs)
         except exceptions.LaunchError as error:
             logger.warning("A launch was refused: %s: %s", type(error).__name__, error.__cause__ or error)
-            response = self.handle_error(request, error)
+            response = self._refuse(request, error)
         except exceptions.ConfigurationError as error:
             logger.error("A launch failed: %s", error)
             message = _("This tool is not set up correctly. Please tell the people who run it.")
-            response = self.handle_error(request, exceptions.LaunchUnavailable(message))
+            response = self._refuse(request, exceptions.LaunchUnavailable(message))
         response.headers.setdefault("Cache-Control", "no-store")
         if not getattr(request, "lti", None):  # else the session says who may frame the tool's own page
             response.xframe_options_exempt = True  # type: ignore[attr-defined]
@@ -93,7 +99,7 @@ class LaunchView(View):
             response = HttpResponse(status=204)
             patch_vary_headers(response, ["Sec-Purpose", "Purpose", "X-Moz"])
             return response
-        given = _take_ltik(request)
+        given = ltiks.given(request)
         if not given and PARAMETER in request.GET:
             return self.go_on(request)
         if len(given) > 1:
@@ -141,6 +147,7 @@ class LaunchView(View):
         An answer may have got lost, or a link been clicked twice: for a minute, and until its cookie has come back,
         the launch may start anew, which ends the session that it began before.
         """
+        languages.speak(request, launch.locale)
         if request.user.is_authenticated and request.user.pk == launch.user_id:
             return redirects.to(pages.clean_url(request, launch))
         with transaction.atomic():
@@ -166,9 +173,9 @@ class LaunchView(View):
     def go_on(self, request: HttpRequest) -> HttpResponseBase:
         """At the clean URL: the cookie has come back, so the launch is claimed, and the tool takes over."""
         launch = request.lti  # type: ignore[attr-defined]
-        proof, looked_before = redirects.take_proof(request)
+        proof = redirects.take_proof(request)
         if not launch:
-            answer = new_tab.without_cookie(request, proof, looked_before=looked_before) if proof else None
+            answer = new_tab.without_cookie(request, proof) if proof else None
             return answer or pages.launch_needed(request, launch)
         sso.renew_replaced(request)
         hooks = {
@@ -179,21 +186,16 @@ class LaunchView(View):
 
     # --- pieces ---
 
+    def _refuse(self, request: HttpRequest, error: exceptions.LaunchError) -> HttpResponseBase:
+        response = self.handle_error(request, error)
+        # The page's own URL still holds the ltik: the style sheets and images that it loads are not told.
+        response.headers["Referrer-Policy"] = "no-referrer"
+        return response
+
     def _not_offered(self, request: HttpRequest, launch: Launch, message: str) -> HttpResponseBase:
         return pages.error(
             request, message, status=200, title=_("Nothing to do here"), return_url=launch.safe_return_url
         )
-
-
-def _take_ltik(request: HttpRequest) -> list[Hidden]:
-    """The values of `ltik`, which are taken out of the request: no error page or tracker may find them there."""
-    given = redirects.take_parameters(request, "ltik")["ltik"]
-    if given:
-        request.META["QUERY_STRING"] = request.GET.urlencode()
-        for name in ("RAW_URI", "REQUEST_URI", "HTTP_REFERER"):
-            if name in request.META:
-                request.META[name] = redact(request.META[name])
-    return [Hidden(value) for value in given]
 
 
 def _is_prefetch(request: HttpRequest) -> bool:

@@ -16,15 +16,12 @@ from ltiaas_django.operations import launching, sso
 from ltiaas_django.views import redirects, replacing
 
 
-def without_cookie(request: HttpRequest, proof: str, *, looked_before: bool) -> HttpResponseBase | None:
+def without_cookie(request: HttpRequest, proof: str) -> HttpResponseBase | None:
     """What to say to a browser that has begun a launch and brings no cookie of it; None if it has not begun it."""
     launch = launching.get_begun(request.GET.get(PARAMETER, ""), proof)
     if launch is None:
         return None
     clean_url = pages.clean_url(request, launch)
-    if not looked_before:
-        # Several frames of one page begin at once, and each gets a session: the last one's cookie may be on its way.
-        return redirects.to(clean_url, **{redirects.STARTED: proof, redirects.AGAIN: "1"})
     languages.speak(request, launch.locale)
     title = _("Open in a new tab") if launch.framed else _("Your browser keeps no cookies here")
     context = {"title": title, "launch": launch, "proof": proof, "next": clean_url}

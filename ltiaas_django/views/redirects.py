@@ -6,13 +6,12 @@ from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponseRedirect
 
+from ltiaas_django import ltiks
 from ltiaas_django.models import Launch
 from ltiaas_django.operations import launching
 
 STARTED = "lti_start"
 """Query parameter: the proof that this browser has begun the launch; worth nothing once the cookie has come back."""
-AGAIN = "lti_again"
-"""Query parameter: the cookie was looked for once before."""
 
 
 def to(url: str, **parameters: str) -> HttpResponseRedirect:
@@ -28,17 +27,6 @@ def after_sign_in(clean_url: str, launch: Launch) -> HttpResponseRedirect:
     return to(clean_url, **{STARTED: launching.prove_start(launch)})
 
 
-def take_parameters(request: HttpRequest, *names: str) -> dict[str, list[str]]:
-    """The values of these query parameters, which leave the request: the tool's own parameters stay."""
-    query = request.GET.copy()
-    taken = {name: query.pop(name, []) for name in names}
-    if any(taken.values()):
-        query._mutable = False
-        request.GET = query  # type: ignore[assignment]
-    return taken
-
-
-def take_proof(request: HttpRequest) -> tuple[str, bool]:
-    """The proof, blank if there is none, and whether the cookie was looked for before."""
-    taken = take_parameters(request, STARTED, AGAIN)
-    return (taken[STARTED] or [""])[-1], bool(taken[AGAIN])
+def take_proof(request: HttpRequest) -> str:
+    """The proof; blank if there is none."""
+    return (ltiks.take_parameters(request, STARTED)[STARTED] or [""])[-1]

@@ -134,9 +134,7 @@ class RegisterView(View):
         scopes = [registration.scope_in_words(scope) for scope in asked.scopes]
         context = {"title": _("An LMS asks to be registered"), "asked": asked, "form": form, "scopes": scopes}
         response = pages.show(request, "register.html", context, 400 if form.is_bound else 200)
-        # Browsers that do not say where a page is shown obey this.
-        response.xframe_options_exempt = False
-        response.headers["X-Frame-Options"] = "DENY"
+        pages.keep_out_of_frames(response)  # browsers that do not say where a page is shown obey this
         return response
 
     def _show_done(self, request: HttpRequest, platform: Platform, html: str) -> HttpResponse:

@@ -77,7 +77,7 @@ class ContinueView(View):
         """What was asked in this session; empty if nothing was, or too long ago."""
         try:
             asked: dict[str, Any] = signing.loads(given.get("token", ""), salt=_SALT, max_age=_LASTS)
-        except signing.BadSignature:
+        except (signing.BadSignature, UnicodeError):
             return {}
         return asked if asked["session"] == _session_of(request) else {}
 

@@ -28,7 +28,7 @@ from tests.lms import night
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.urls("tests.browser.urls")]
 
-AGAIN = re.compile(r"Please open .* course.* again")
+AGAIN = re.compile(r"Please open “Quiz 1: Averages” from the course .* again")
 TEST_USER = "http://purl.imsglobal.org/vocab/lti/system/person#TestUser"
 
 

@@ -228,6 +228,13 @@ def test_the_admin(page: Page, school: Sandbox, tool: Tool, findings: Findings) 
     for name, path in paths.items():
         assert page.goto(f"{admin}/{path}").status == 200
         findings.look(page, f"admin, {name}", without=DJANGO)
+    page.goto(f"{admin}/platform/{platform.pk}/ltiaas/")
+    page.get_by_label("Name").fill("Another name")
+    page.get_by_role("button", name="Save at LTIAAS").click()
+    yes = page.get_by_role("button", name="Yes, change it at LTIAAS")
+    expect(yes).to_be_visible()
+    findings.look(page, "admin, platform, change at LTIAAS", without=DJANGO)
+    findings.reach(page, "admin, platform, change at LTIAAS", yes)
     page.goto(f"{admin}/context/")
     page.get_by_role("checkbox").nth(1).check()
     page.get_by_role("combobox", name="Action").select_option("send_all")

@@ -389,6 +389,12 @@ def test_sessions_in_signed_cookies_cannot_be_ended(settings: Any) -> None:
     assert ids(checks.check_site()) == []
 
 
+def test_strict_session_cookies_do_not_come_with_a_launch(settings: Any) -> None:
+    settings.SESSION_COOKIE_SAMESITE = "Strict"
+    [message] = checks.check_site()
+    assert (message.id, message.hint) == ("ltiaas.W007", 'Write SESSION_COOKIE_SAMESITE = "Lax".')
+
+
 # --- the database -----------------------------------------------------------------------------------------------------
 
 

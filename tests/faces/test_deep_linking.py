@@ -128,6 +128,16 @@ def test_the_browser_cannot_change_what_is_offered_nor_bring_another_launchs_off
     assert (elsewhere.status_code, sent(lms)) == (403, [])
 
 
+def test_a_forged_form_adds_nothing(lms: Lms) -> None:
+    browser, _launch, page = launched(lms)
+    browser.handler.enforce_csrf_checks = True
+    form = page.forms[0]
+    token = form.fields.pop("csrfmiddlewaretoken")
+    assert pick(browser, form, "0").status_code == 403
+    assert sent(lms) == []
+    assert pick(browser, form, "0", csrfmiddlewaretoken=token).status_code == 200
+
+
 def test_only_a_deep_linking_launch_is_answered(lms: Lms) -> None:
     browser, launch = lms.browse("2001")
     response = browser.post(PICKER, {"lti": str(launch.pk), "offer": "x", "choice": "0"})

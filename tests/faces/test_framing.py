@@ -22,7 +22,7 @@ from django.utils import timezone
 
 from example_project import urls
 from ltiaas_django.models import Launch, Platform
-from ltiaas_django.operations import launching
+from ltiaas_django.operations import launching, sso
 from ltiaas_django.views import LaunchView
 from tests.lms import Lms, close_connection, launch_path
 
@@ -45,6 +45,16 @@ def plain(request: HttpRequest) -> HttpResponse:
     return HttpResponse("plain")
 
 
+def by_mail(request: HttpRequest) -> HttpResponse:
+    """As sites do that sign people in by a link in a mail, on a request that came without a session."""
+    session = sso.session_store()()
+    session["person"] = "zoe"
+    session.create()
+    response = HttpResponse()
+    response.set_cookie("sessionid", str(session.session_key))
+    return response
+
+
 def remark(request: HttpRequest) -> HttpResponse:
     messages.success(request, "Saved.")
     return HttpResponse()
@@ -54,6 +64,7 @@ urlpatterns = [
     *urls.urlpatterns,
     path("sign-out/", LogoutView.as_view(next_page="/")),
     path("at-once/<str:name>/", PageAtOnce.as_view()),
+    path("by-mail/", by_mail),
     path("plain/", plain),
     path("remark/", remark),
 ]
@@ -238,9 +249,7 @@ def test_what_is_no_origin_is_not_listed(text: str) -> None:
 def lost(lms: Lms, headers: dict[str, str] = IN_FRAME) -> tuple[Any, dict[str, str]]:
     """A launch in a browser that keeps no cookies there: the page it gets, and the fields of its button."""
     location = begin(lms, Client(), headers=headers)
-    once_more = Client().get(location, headers=headers)
-    assert once_more.status_code == 302, "the cookie may be on its way"
-    page = Client().get(once_more.headers["Location"], headers=headers)
+    page = Client().get(location, headers=headers)
     assert page.status_code == 403
     context = page.context or {}
     return page, {"launch": str(context["launch"].pk), "proof": context["proof"], "next": context["next"]}
@@ -280,6 +289,12 @@ def test_the_button_is_worth_nothing_after_five_minutes_or_once_the_cookie_is_ba
     launch = Launch.objects.latest("created_at")
     stolen = {"launch": launch.pk, "proof": proof, "next": "/"}
     assert Client().post("/lti/new-tab/", stolen).status_code == 403
+
+
+def test_the_proof_is_compared_in_constant_time(lms: Lms, monkeypatch: pytest.MonkeyPatch) -> None:
+    _page, button = lost(lms)
+    monkeypatch.setattr(launching, "constant_time_compare", lambda given, wanted: wanted == button["proof"] != given)
+    assert Client().post("/lti/new-tab/", {**button, "proof": "guessed"}).status_code == 302
 
 
 def test_whoever_only_knows_the_id_of_a_launch_gets_no_button(lms: Lms) -> None:
@@ -345,6 +360,49 @@ def test_a_frame_gets_in_whose_cookie_another_frames_launch_has_replaced(lms: Lm
     with time_machine.travel(timezone.now() + timedelta(minutes=5)):
         for launch in Launch.objects.all():
             assert browser.get("/quiz/", {"lti": launch.pk}, headers=IN_FRAME).status_code == 200
+
+
+def test_a_replaced_session_leads_to_the_newest_and_to_none_that_would_outlive_a_sign_out(lms: Lms) -> None:
+    browser = Client()
+    begin(lms, browser)
+    past = browser.cookies["sessionid"].value
+    place = begin(lms, browser)
+    newest = browser.cookies["sessionid"].value
+    late = Client(headers={"Cookie": f"sessionid={past}"})
+    assert late.get(place, headers=IN_FRAME).cookies["sessionid"].value == newest
+    browser.post("/sign-out/")
+    answer = late.get(place, headers=IN_FRAME)
+    assert "sessionid" not in answer.cookies
+    assert list(Session.objects.values_list("pk", flat=True)) == [past]
+    with time_machine.travel(timezone.now() + timedelta(minutes=2)):
+        assert late.get(place, headers=IN_FRAME).status_code == 403
+
+
+def test_another_persons_launch_ends_a_replaced_session_and_the_newest(lms: Lms) -> None:
+    browser = Client()
+    begin(lms, browser)
+    past = browser.cookies["sessionid"].value
+    begin(lms, browser)
+    browser.cookies["sessionid"] = past
+    begin(lms, browser, "2002")
+    assert [row.session_key for row in Session.objects.all()] == [browser.cookies["sessionid"].value]
+
+
+def test_a_session_that_a_view_of_the_site_begins_by_itself_is_kept(lms: Lms) -> None:
+    browser = Client()
+    assert browser.get("/by-mail/").cookies["sessionid"].value == browser.session.session_key
+
+
+def test_a_frame_beside_the_persons_tab_keeps_the_tabs_csrf_token(lms: Lms, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the LMS's own site a browser sends both cookies, and one token only can be right."""
+    browser = Client()
+    begin(lms, browser, headers=IN_TAB)
+    before = browser.cookies["csrftoken"].value
+    monkeypatch.setattr(sso, "_first_csrf_secret", lambda user: "b" * 32)  # as on another day
+    begin(lms, browser, headers=IN_FRAME)
+    assert browser.cookies["csrftoken"].value == before
+    begin(lms, browser, "2002", headers=IN_FRAME)
+    assert browser.cookies["csrftoken"].value != before
 
 
 def test_the_tools_own_expiry_of_a_session_outlives_the_next_launch(lms: Lms) -> None:
@@ -443,7 +501,10 @@ def test_pages_of_ours_and_redirects_say_what_referrer_may_be_sent(lms: Lms) -> 
     browser = Client()
     url = launch_path(lms.sandbox.launch_url("course-101", "quiz-1", "2001"))
     assert browser.get(url).headers["Referrer-Policy"] == "no-referrer"
-    assert Client().get(LAUNCH).headers["Referrer-Policy"] == "same-origin"
+    assert browser.get(url.replace("ltik=", "ltik=x")).headers["Referrer-Policy"] == "no-referrer", (
+        "its URL has one too"
+    )
+    assert browser.get("/quiz/").headers["Referrer-Policy"] == "same-origin", "forms would say Origin: null"
 
 
 def test_the_launch_speaks_the_language_of_the_lms_and_leaves_no_trace(lms: Lms, settings: Any) -> None:
@@ -455,6 +516,26 @@ def test_the_launch_speaks_the_language_of_the_lms_and_leaves_no_trace(lms: Lms,
     page = browser.get(location, headers=IN_FRAME, follow=True)
     assert page.wsgi_request.LANGUAGE_CODE == "es-mx"
     assert '<html lang="en' in Client().get(LAUNCH).content.decode()
+
+
+def test_a_refused_launch_speaks_its_language_too(lms: Lms) -> None:
+    def spanish(token: dict[str, Any]) -> None:
+        token["launch"]["presentation"]["locale"] = "es"
+
+    url = launch_path(lms.sandbox.launch_url("course-101", "quiz-1", "2001", mutate=spanish))
+    Client().get(url, follow=True)
+    replayed = Client().get(url)
+    assert replayed.status_code == 403
+    assert '<html lang="es"' in replayed.content.decode()
+
+
+def test_the_choice_of_an_activity_is_framed_only_where_its_session_is(lms: Lms) -> None:
+    for headers, allowed in ((IN_FRAME, False), (IN_TAB, True)):
+        browser = Client()
+        browser.get(begin(lms, browser, headers=headers))
+        page = browser.get("/quiz/", headers=headers)
+        assert "Which activity?" in page.content.decode()
+        assert page.has_header("X-Frame-Options") is allowed
 
 
 def test_a_page_of_somebody_elses_launch_says_where_to_launch_again_to_members_only(lms: Lms) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from datetime import timedelta
 from typing import Any
 
@@ -47,6 +48,18 @@ def test_only_who_knows_the_token_is_told(token: str, given: str) -> None:
     assert response.status_code == 401
     assert response.headers["WWW-Authenticate"] == "Bearer"
     assert json.loads(response.content) == {"error": "unauthorized"}
+
+
+def test_the_token_is_compared_in_constant_time(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def compare(given: bytes, wanted: bytes) -> bool:
+        asked.append((given, wanted))
+        return True
+
+    monkeypatch.setattr(secrets, "compare_digest", compare)
+    assert ask("Bearer wrong").status_code == 200
+    assert asked == [(b"wrong", TOKEN.encode())]
 
 
 def test_a_monitor_is_told_numbers_and_a_word(token: str) -> None:

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import contextlib
+import html
 import json
+import logging
 import pathlib
 import secrets
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
-from urllib.parse import quote_from_bytes
+from urllib.parse import parse_qs, quote_from_bytes, urlsplit
 
 import pytest
 import time_machine
 from django.contrib.auth import get_user_model
 from django.contrib.sessions.models import Session
 from django.db import connection
-from django.test import Client
+from django.http import HttpResponseRedirect
+from django.test import AsyncRequestFactory, Client
 from django.utils import timezone
-from hypothesis import HealthCheck, given, settings
+from django.utils.log import AdminEmailHandler
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from ltiaas_django import data, grades, signals
+from example_project.quiz.models import Submission
+from ltiaas_django import data, grades, ltiks, signals
 from ltiaas_django.models import (
     Context,
     Launch,
@@ -405,6 +411,85 @@ def test_the_ltik_is_gone_from_the_request_before_anything_else_can_see_it(lms: 
     assert ltik not in repr(request.META) + request.get_full_path() + repr(request.GET)
 
 
+@pytest.mark.parametrize("debug", [True, False])
+def test_a_host_that_is_not_allowed_gets_nothing_done_and_shows_no_ltik(lms: Lms, settings: Any, debug: bool) -> None:
+    """The first mistake of many sites. Django refuses it before any view; its page and its mail show the request."""
+    settings.ALLOWED_HOSTS, settings.DEBUG = ["quiz.school.example"], debug
+    mails: list[str] = []
+
+    class Mail(AdminEmailHandler):
+        def send_mail(self, *texts: Any, html_message: str | None = None, **_: Any) -> None:
+            mails.append(f"{texts} {html_message}")
+
+    mail = Mail(include_html=True)
+    logger = logging.getLogger("django.security.DisallowedHost")
+    logger.addHandler(mail)
+    try:
+        url = launch_path(lms.sandbox.launch_url("course-101", "quiz-1", "2001"))
+        answer = Client().get(url, headers={"Host": "evil.example"})
+    finally:
+        logger.removeHandler(mail)
+    assert answer.status_code == 400
+    assert exchanges(lms) == 0
+    [sent] = mails
+    assert "evil.example" in sent
+    ltik = parse_qs(urlsplit(url).query)["ltik"][0]
+    assert ltik not in sent
+    assert ltik not in answer.content.decode()
+
+
+@pytest.mark.parametrize(
+    ("changes", "path", "to"),
+    [
+        ({"SECURE_SSL_REDIRECT": True}, "/lti/launch/", "https://testserver/lti/launch/"),
+        ({}, "/lti/launch", "/lti/launch/"),
+    ],
+    ids=["https", "slash"],
+)
+def test_a_redirect_to_the_same_page_takes_the_ltik_along(
+    lms: Lms, settings: Any, changes: dict[str, Any], path: str, to: str
+) -> None:
+    for name, value in changes.items():
+        setattr(settings, name, value)
+    query = urlsplit(lms.sandbox.launch_url("course-101", "quiz-1", "2001")).query
+    answer = Client().get(f"{path}?{query}&quiz=a%20b")
+    assert answer.headers["Location"] == f"{to}?quiz=a+b&{query}"
+    assert exchanges(lms) == 0
+
+
+def test_asgi_servers_keep_no_ltik_either() -> None:
+    request = AsyncRequestFactory().get("/lti/launch/?ltik=a.b.c&quiz=a")
+    ltiks.take(request)
+    assert request.scope["query_string"] == b"quiz=a"
+    assert ltiks.given(request) == ["a.b.c"]
+
+
+@pytest.mark.parametrize("path", ["/lti/link/?token=", "/lti/continue/?token=", "/lti/launch/?lti={launch}&lti_start="])
+def test_text_that_no_encoding_can_write_is_refused(lms: Lms, path: str) -> None:
+    Client().get(launch_path(lms.sandbox.launch_url("course-101", "quiz-1", "2001")))
+    url = path.format(launch=Launch.objects.get().pk) + "a%2B2AA-:b:c"  # half of a surrogate pair, in UTF-7
+    assert Client().get(url, CONTENT_TYPE="text/plain; charset=utf-7").status_code == 403
+
+
+@pytest.mark.parametrize(
+    "location", ["/sign-in/", "/lti/launch/?next=/quiz/", "https://evil.example/", "https://evil.example/?quiz=a"]
+)
+@pytest.mark.parametrize("path", ["/lti/launch/", "/"])
+def test_a_redirect_to_another_page_does_not(rf: Any, path: str, location: str) -> None:
+    request, answer = rf.get(path, {"quiz": "a", "ltik": "a.b.c"}), HttpResponseRedirect(location)
+    ltiks.take(request)
+    ltiks.carry_on(request, answer)
+    assert answer.headers["Location"] == location
+
+
+def test_where_everybody_must_sign_in_first_launches_do_sign_in(lms: Lms, settings: Any) -> None:
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, "django.contrib.auth.middleware.LoginRequiredMiddleware"]
+    browser, launch = lms.browse("2001")
+    assert browser.get(LAUNCH, {"lti": launch.pk}).status_code == 200
+    lost = Client().get("/quiz/", {"lti": launch.pk})
+    assert (lost.status_code, "Please launch again" in lost.content.decode()) == (403, True)
+
+
 # --- sessions (must 4) and tabs (must 5) ------------------------------------------------------------------------------
 
 
@@ -465,6 +550,8 @@ def test_an_operators_session_is_not_replaced_without_asking(lms: Lms) -> None:
     csrf = page.context["csrf_token"]
     stranger = Client()
     assert stranger.post("/lti/continue/", {"token": token}).status_code == 403
+    assert browser.post("/lti/continue/", {"token": token}).status_code == 403, "forged"
+    assert browser.session["_auth_user_id"] == str(operator.pk)
     assert browser.post("/lti/continue/", {"token": token}).status_code == 403  # no CSRF token
     answer = browser.post("/lti/continue/", {"token": token, "csrfmiddlewaretoken": str(csrf)})
     assert answer.status_code == 302
@@ -485,8 +572,27 @@ def test_a_form_in_the_first_tab_still_works_after_a_launch_in_the_second(
     csrf = {"csrfmiddlewaretoken": str(form.context["csrf_token"]), "lti": form.wsgi_request.GET["lti"]}
     browser.get(launch_path(lms.sandbox.launch_url("course-102", "essay-1", "2003")))
     assert browser.post("/quiz/", csrf).status_code != 403
+
+
+@pytest.mark.parametrize("how", ["url", "header", "form"])
+def test_a_form_of_another_persons_launch_acts_on_nothing_and_says_where_to_launch(lms: Lms, how: str) -> None:
+    browser = Client(enforce_csrf_checks=True)
+    location = browser.get(launch_path(lms.sandbox.launch_url("course-101", "quiz-1", "2003"))).headers["Location"]
+    form = browser.get(location, follow=True)
+    launch_id = form.wsgi_request.GET["lti"]
+    csrf = {"csrfmiddlewaretoken": str(form.context["csrf_token"]), "answer": "1"}
     browser.get(launch_path(lms.sandbox.launch_url("course-101", "quiz-1", "2002")))
-    assert browser.post("/quiz/", csrf).status_code == 403
+    path, data, headers = {
+        "url": (f"/quiz/?lti={launch_id}", csrf, {}),
+        "header": ("/quiz/", csrf, {"X-LTI-Launch": launch_id}),
+        "form": ("/quiz/", {**csrf, "lti": launch_id}, {}),
+    }[how]
+    answer = browser.post(path, data, headers=headers)
+    page = html.unescape(answer.content.decode())
+    assert answer.status_code == 403
+    assert "Nothing was saved." in page
+    assert "Please open “Quiz 1: Averages” from the course" in page
+    assert not Submission.objects.exists()
 
 
 @pytest.mark.parametrize("engine", ["db", "signed_cookies"])
@@ -796,10 +902,23 @@ FIELDS = st.sampled_from(
 
 
 @given(field=FIELDS, value=JSON)
+@example(field="user.id", value="2002")
+@example(field="platform.id", value="another")
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_no_id_token_ever_makes_a_server_error(lms: Lms, field: str, value: Any) -> None:
+def test_no_id_token_ever_makes_a_server_error_or_signs_in_anybody_else(lms: Lms, field: str, value: Any) -> None:
+    browser = Client()
     url = launch_path(lms.sandbox.launch_url("course-101", "quiz-1", "2001", mutate=put(field, value)))
-    assert Client().get(url).status_code in {302, 403, 503}
+    status = browser.get(url).status_code
+    if status != 302:
+        assert status in {403, 503}
+        assert "_auth_user_id" not in browser.session
+        return
+    ids = {"user.id": "2001", "platform.id": lms.sandbox.school.platform_id}
+    if field in ids:
+        assert isinstance(value, str | int | float)  # some LMSs send numbers
+        ids[field] = str(json.loads(json.dumps(value), parse_float=Decimal))
+    person = LtiUser.objects.get(user=browser.session["_auth_user_id"])
+    assert (person.lti_id, person.platform.ltiaas_id) == tuple(ids.values())
 
 
 @given(ltik=st.text(max_size=200) | st.binary(max_size=200))

@@ -144,8 +144,16 @@ def test_what_ltiaas_holds_is_shown_and_changed_there(lms: Lms, operator: Client
     own.refresh_from_db()
     assert own.active_at_ltiaas is True
     form = {**response.context["form"].initial, "name": EVIL}
-    assert operator.post(url("ltiaas", own.pk), form).headers["Location"] == url("ltiaas", own.pk)
+    question = operator.post(url("ltiaas", own.pk), form)
+    assert question.context["changes"] == [("Name", OURS.name, EVIL)]
+    assert html.escape(EVIL) in question.content.decode()
+    assert held(lms)["name"] == OURS.name
+    again = {field.html_name: field.value() for field in question.context["form"]}
+    assert again == form
+    confirmed = operator.post(url("ltiaas", own.pk), {**again, "confirmed": "yes"})
+    assert confirmed.headers["Location"] == url("ltiaas", own.pk)
     assert held(lms)["name"] == EVIL
+    assert said(operator.post(url("ltiaas", own.pk), form))[-1] == "Nothing was changed."
     own.refresh_from_db()
     assert own.name == EVIL
     for shown in (url("ltiaas", own.pk), url("ltiaas_delete", own.pk), url("change", own.pk), url("changelist")):
@@ -234,7 +242,7 @@ def test_each_click_needs_its_permission_and_onlookers_see_no_way(lms: Lms, own:
     deeds: list[tuple[str, str, dict[str, Any]]] = [
         ("add change", url("sync"), {}),
         ("add", url("register"), SCHOOL),
-        ("change", url("ltiaas", own.pk), SCHOOL),
+        ("change", url("ltiaas", own.pk), {**SCHOOL, "confirmed": "yes"}),
         ("delete", url("ltiaas_delete", own.pk), {"confirmed": "yes"}),
     ]
     for needed, path, data in deeds:

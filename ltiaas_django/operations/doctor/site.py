@@ -47,7 +47,10 @@ def middleware(visit: Visit) -> Iterator[Finding]:
 
 
 def cookies(visit: Visit) -> Iterator[Finding]:
-    """Whether cookies come back to the launch URL, and over https only. Those of a frame LtiMiddleware sees to."""
+    """Whether cookies come back to the launch URL, over https only, and forms are taken that were sent with them.
+
+    The cookies of a frame LtiMiddleware sees to.
+    """
     found = list(visit.checks("check_cookies"))
     path = django_settings.SESSION_COOKIE_PATH or "/"
     with contextlib.suppress(NoReverseMatch):
@@ -56,6 +59,11 @@ def cookies(visit: Visit) -> Iterator[Finding]:
             found.append(problem(text, 'Write SESSION_COOKIE_PATH = "/".'))
     if not django_settings.DEBUG:
         found += _open_cookies(found)
+    policy = django_settings.SECURE_REFERRER_POLICY or ""
+    policies = [one.strip() for one in (policy.split(",") if isinstance(policy, str) else policy)]
+    if policies[-1] == "no-referrer":  # browsers take the last one that they know
+        text = "The referrer policy no-referrer makes forms say “Origin: null”, which Django's CSRF protection refuses."
+        found.append(problem(text, 'Write SECURE_REFERRER_POLICY = "same-origin".'))
     yield from found or [ok("LtiMiddleware fits the cookies of a launch for the LMS's frame.")]
 
 

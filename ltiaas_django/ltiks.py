@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from urllib.parse import quote, urlsplit
 
-from django.http import HttpRequest, HttpResponse
+from django.core.exceptions import DisallowedHost
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.utils.encoding import escape_uri_path
 
 from ltiaas_django.redaction import Hidden, redact
@@ -22,7 +23,7 @@ def take(request: HttpRequest) -> None:
     if PARAMETER not in request.GET:
         return
     setattr(request, _TAKEN, [Hidden(value) for value in take_parameters(request, PARAMETER)[PARAMETER]])
-    request.META["QUERY_STRING"] = query = request.GET.urlencode()
+    request.META["QUERY_STRING"] = query = written(request.GET)
     if hasattr(request, "scope"):  # ASGI's
         request.scope["query_string"] = query.encode()
     for name in ("RAW_URI", "REQUEST_URI", "HTTP_REFERER"):
@@ -45,11 +46,18 @@ def carry_on(request: HttpRequest, response: HttpResponse) -> None:
     if _TAKEN not in request.__dict__ or not response.has_header("Location"):
         return
     url = response.headers["Location"]
-    to, path = urlsplit(url), escape_uri_path(request.path).rstrip("/")
-    is_same_page = to.path.rstrip("/").endswith(path) and (path or to.netloc in ("", request.META.get("HTTP_HOST")))
+    to, path = urlsplit(url), escape_uri_path(request.path_info).rstrip("/")
+    is_same_page = to.path.rstrip("/").endswith(path) and (path or to.netloc in ("", _host(request)))
     if is_same_page and to.query == request.META["QUERY_STRING"]:
-        ltiks = "&".join(f"{PARAMETER}={quote(ltik, safe='')}" for ltik in given(request))
+        ltiks = "&".join(f"{PARAMETER}={quote(ltik, safe='', errors='replace')}" for ltik in given(request))
         response.headers["Location"] = f"{url}{'&' if to.query else '?'}{ltiks}"
+
+
+def _host(request: HttpRequest) -> str:
+    try:
+        return request.get_host()
+    except DisallowedHost:
+        return ""
 
 
 def take_parameters(request: HttpRequest, *names: str) -> dict[str, list[str]]:
@@ -60,3 +68,11 @@ def take_parameters(request: HttpRequest, *names: str) -> dict[str, list[str]]:
         query._mutable = False
         request.GET = query  # type: ignore[assignment]
     return taken
+
+
+def written(query: QueryDict) -> str:
+    """The query as it stands in a URL; blank if it holds what none can (half a character, by a made-up charset)."""
+    try:
+        return query.urlencode()
+    except UnicodeError:
+        return ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest, HttpResponse
 from django.http.multipartparser import MultiPartParserError
@@ -18,6 +19,7 @@ from ltiaas_django.models.launches import HEADER, PARAMETER
 from ltiaas_django.operations import launching
 
 _FORM_TYPES = {"application/x-www-form-urlencoded", "multipart/form-data"}
+_CSRF = "django.middleware.csrf.CsrfViewMiddleware"
 _READS = {"GET", "HEAD", "OPTIONS", "TRACE"}  # to Django, too: it asks for no token
 
 
@@ -31,20 +33,20 @@ class LtiMiddleware:
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
+        self._csrf_comes_next = _CSRF in settings.MIDDLEWARE
 
     def process_view(self, request: HttpRequest, view: Callable[..., Any], *_arguments: Any) -> HttpResponse | None:
         """Claim the launch that the request names, before the view: with ATOMIC_REQUESTS a view's error undoes it.
 
-        What somebody else's page sends acts on nothing, and is answered here: Django's protection against forged forms
-        comes next, and its page does not say where to launch again.
+        What a page of somebody else's launch sends acts on nothing, and is answered here: Django's protection against
+        forged forms comes next, and its page does not say where to launch again. A form is read only where Django is
+        about to read it; one that cannot be is a 400, as it is then.
         """
-        # A form that Django does not look into is left to the view that reads it.
-        changes = request.method not in _READS
-        looks_into_form = changes and not getattr(view, "csrf_exempt", False)
-        if not (_is_named(request) or (looks_into_form and _form_field(request))):
+        is_guarded = self._csrf_comes_next and request.method not in _READS and not getattr(view, "csrf_exempt", False)
+        if not (_is_named(request) or (is_guarded and _form_field(request))):
             return None
         launch: Any = request.lti  # type: ignore[attr-defined]
-        if not launch and changes and launch.reason == "not_yours":
+        if not launch and is_guarded and launch.reason == "not_yours":
             return pages.launch_needed(request, launch)
         return None
 
@@ -80,7 +82,12 @@ def _is_named(request: HttpRequest) -> bool:
 
 def named_launch(request: HttpRequest) -> str:
     """The launch id in the request's URL, header or form, in this order; blank if there is none."""
-    return request.GET.get(PARAMETER) or request.headers.get(HEADER) or _form_field(request)
+    if _is_named(request):
+        return request.GET.get(PARAMETER) or request.headers[HEADER]
+    try:
+        return _form_field(request)
+    except (MultiPartParserError, SuspiciousOperation):
+        return ""  # a form that cannot be read names nothing; the view that wants it will say so
 
 
 def _form_field(request: HttpRequest) -> str:
@@ -88,5 +95,5 @@ def _form_field(request: HttpRequest) -> str:
         return ""
     try:
         return request.POST.get(PARAMETER) or ""
-    except (MultiPartParserError, RawPostDataException, SuspiciousOperation, UnreadablePostError):
-        return ""  # a form that cannot be read names nothing; the view that wants it will say so
+    except (RawPostDataException, UnreadablePostError):
+        return ""  # somebody has read it as a stream, or it did not come whole

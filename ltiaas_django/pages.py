@@ -10,7 +10,7 @@ from django.utils.encoding import escape_uri_path
 from django.utils.http import escape_leading_slashes
 from django.utils.translation import gettext as _
 
-from ltiaas_django import languages
+from ltiaas_django import languages, ltiks
 from ltiaas_django.models import AbsentLaunch, Launch
 from ltiaas_django.models.launches import PARAMETER, add_launch
 from ltiaas_django.operations import launching, sso
@@ -81,5 +81,5 @@ def clean_url(request: HttpRequest, launch: Launch) -> str:
     """This page's URL with the launch named, and with the tool's own query parameters, but without any other launch."""
     query = request.GET.copy()
     query.pop(PARAMETER, None)
-    path = escape_leading_slashes(escape_uri_path(request.path))
-    return add_launch(f"{path}?{query.urlencode()}" if query else path, str(launch.pk))
+    rest, path = ltiks.written(query), escape_leading_slashes(escape_uri_path(request.path))
+    return add_launch(f"{path}?{rest}" if rest else path, str(launch.pk))

@@ -69,7 +69,8 @@ class RegistrationForm(forms.Form):
 
     def registration(self) -> data.PlatformRegistration:
         """What was typed."""
-        return data.PlatformRegistration(**{name: self.cleaned_data.get(name, "") for name in self.fields})
+        typed = {name: self.cleaned_data.get(name, "") for name in self.fields}
+        return data.PlatformRegistration(**{name: text.replace("\r\n", "\n") for name, text in typed.items()})
 
     def changes(self, held: data.PlatformRegistration) -> list[tuple[str, str, str]]:
         """What was typed that LTIAAS holds otherwise: the field's label, what it holds, what it is to hold."""

@@ -195,12 +195,18 @@ class _Pass:
     def _release(self, jobs: list[Job]) -> None:
         """What was claimed and not tried is as before; what was on the wire when the pass broke off is unknown."""
         for job in jobs:
-            self.open.pop(job.row.pk, None)
+            self._close(job)
         with transaction.atomic():
             self._give_back(jobs)
 
+    def _close(self, job: Job) -> None:
+        if self.open.get(job.row.pk) is job:  # and not a later claim of the row
+            del self.open[job.row.pk]
+
     def _give_back(self, jobs: list[Job]) -> None:
-        claimed = OutgoingScore.objects.filter(state=State.SENDING, lease_token=self.lease.token)
+        claimed = OutgoingScore.objects.filter(
+            state=State.SENDING, lease_token=self.lease.token, attempted_at__in={job.attempted_at for job in jobs}
+        )
         # What a tool holds is left as it is: it counts as unknown once its lease is over.
         mine = lock_free(claimed.filter(pk__in=[job.row.pk for job in jobs]))
         free = {"lease_token": None, "lease_until": None}
@@ -414,7 +420,7 @@ class _Pass:
 
     def _settle(self, outcome: Outcome) -> None:
         job, error = outcome.job, outcome.error
-        self.open.pop(job.row.pk, None)
+        self._close(job)
         job.in_flight = False
         if outcome.accepted and job.key is not None:
             self.used_keys.add(job.key.pk)

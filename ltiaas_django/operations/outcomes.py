@@ -77,7 +77,7 @@ class Writer:
         self.settled = 0
         self.misconfigured: exceptions.ConfigurationError | None = None
         """Our API key was refused: the pass is over, and no stored key is to blame."""
-        self._waiting: list[Outcome] = []
+        self._waiting: dict[int, Outcome] = {}  # by row
         # At times of its own: the passes of many platforms begin together, and would all write in the same moment.
         self._flushed_at = time.monotonic() - random.uniform(0, FLUSH_SECONDS)  # noqa: S311  no secret
         self.accepted_in: set[int] = set()
@@ -85,7 +85,9 @@ class Writer:
 
     def take(self, outcome: Outcome) -> None:
         """Remember an outcome until the next flush."""
-        self._waiting.append(outcome)
+        if outcome.job.row.pk in self._waiting:
+            self.flush()  # of an earlier claim of the row, which is over
+        self._waiting[outcome.job.row.pk] = outcome
         self.settled += 1
         if outcome.accepted and outcome.went_out:  # what is read back may be a clear that found nothing to clear
             self.accepted_in.add(outcome.job.row.line_item.context_id)
@@ -109,7 +111,7 @@ class Writer:
             self._write()
 
     def _write(self) -> None:
-        waiting = {outcome.job.row.pk: outcome for outcome in self._waiting}
+        waiting = self._waiting
         counts: Counter[str] = Counter()
         with transaction.atomic():
             needed = OutgoingScore.objects.only(
@@ -120,7 +122,7 @@ class Writer:
             ready = [outcome for pk, outcome in waiting.items() if pk in free]
             self._record_accepted([outcome for outcome in ready if outcome.accepted], free, counts)
             self._record_failed([outcome for outcome in ready if not outcome.accepted], free, counts)
-        self._waiting = [outcome for pk, outcome in waiting.items() if pk not in free]
+        self._waiting = {pk: outcome for pk, outcome in waiting.items() if pk not in free}
         self.counts.update(counts)
         self.progress(len(ready))
         # After the transaction: a bad API key is no reason to lose what else came back.
@@ -131,11 +133,16 @@ class Writer:
                 except exceptions.ConfigurationError as error:
                     self.misconfigured, self.lease.is_over = error, True
 
+    def _is_ours(self, outcome: Outcome, row: OutgoingScore) -> bool:
+        """Whether the row stands as the claim left it that this came of. The token is the pass's: a row whose lease ran
+        out while the pass waited for the database may have been freed, and claimed by the same pass again."""
+        return row.lease_token == self.lease.token and row.attempted_at == outcome.job.attempted_at
+
     def _record_accepted(
         self, outcomes: list[Outcome], free: Mapping[int, OutgoingScore], counts: Counter[str]
     ) -> None:
         now = timezone.now()
-        ours = [o for o in outcomes if free[o.job.row.pk].lease_token == self.lease.token]
+        ours = [o for o in outcomes if self._is_ours(o, free[o.job.row.pk])]
         astray = [o.job.row.pk for o in ours if _column(free[o.job.row.pk]) != o.job.row.line_item.lti_id]
         if astray:  # another column has taken the place of the one that they went to meanwhile
             OutgoingScore.objects.filter(pk__in=astray).update(
@@ -174,7 +181,7 @@ class Writer:
                 result_maximum=None,
                 result_at=None,
             )
-        _settle_late([o for o in outcomes if free[o.job.row.pk].lease_token != self.lease.token], free)
+        _settle_late([o for o in outcomes if not self._is_ours(o, free[o.job.row.pk])], free)
         if settings.KEEP_SENT_ATTEMPTS:
             sent = ScoreAttempt.Outcome.SENT
             _attempts((o.job.row.pk, o.job.row.revision, sent, "", "") for o in outcomes)
@@ -199,7 +206,7 @@ class Writer:
         job = outcome.job
         verdict = verdicts.judge(error, row.attempts, went_out=outcome.went_out)
         _attempts([(row.pk, job.row.revision, verdict.outcome, verdict.code, str(error))])
-        if row.lease_token != self.lease.token:
+        if not self._is_ours(outcome, row):
             if verdict.outcome == ScoreAttempt.Outcome.UNKNOWN or row.attempted_at == job.attempted_at:
                 _settle_late([outcome], {row.pk: row})
             return

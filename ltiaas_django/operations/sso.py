@@ -245,7 +245,9 @@ def sign_in(request: HttpRequest, launch: Launch) -> None:
     request.session, request.user = session, user
     if goes_on:
         _let_run_out(former, session)
-    if not is_same or not request.META.get("CSRF_COOKIE"):  # else forms in the person's other tabs hold the present one
+    # Forms in the person's other tabs hold the present token. Kept in sessions, it is that session's own.
+    keeps_token = is_same and (goes_on or not django_settings.CSRF_USE_SESSIONS) and request.META.get("CSRF_COOKIE")
+    if not keeps_token:
         rotate_token(request)
         # Frames of one page begin at once, with no cookie yet, and one's cookie stays: all are given the same token.
         request.META["CSRF_COOKIE"] = _first_csrf_secret(user)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
@@ -21,6 +21,7 @@ from ltiaas_django.models import Launch
 from ltiaas_django.models.launches import PARAMETER
 from ltiaas_django.operations import launching, sso
 from ltiaas_django.operations import linking as account_linking
+from ltiaas_django.redaction import Hidden
 from ltiaas_django.views import linking, new_tab, redirects, replacing
 from ltiaas_django.vocabulary import LaunchType
 
@@ -36,6 +37,8 @@ class LaunchView(View):
     """
 
     http_method_names = ["get", "head"]
+
+    _given: Sequence[Hidden] = ()  # the ltiks of the request
 
     # --- hooks ---
 
@@ -84,8 +87,8 @@ class LaunchView(View):
             message = _("This tool is not set up correctly. Please tell the people who run it.")
             response = self._refuse(request, exceptions.LaunchUnavailable(message))
         response.headers.setdefault("Cache-Control", "no-store")
-        if not getattr(request, "lti", None):  # else the session says who may frame the tool's own page
-            response.xframe_options_exempt = True  # type: ignore[attr-defined]
+        if not getattr(request, "lti", None) and not hasattr(response, "xframe_options_exempt"):
+            response.xframe_options_exempt = True  # type: ignore[attr-defined]  # under a launch its session decides
         return response
 
     def head(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -99,7 +102,7 @@ class LaunchView(View):
             response = HttpResponse(status=204)
             patch_vary_headers(response, ["Sec-Purpose", "Purpose", "X-Moz"])
             return response
-        given = ltiks.given(request)
+        self._given = given = ltiks.given(request)
         if not given and PARAMETER in request.GET:
             return self.go_on(request)
         if len(given) > 1:
@@ -188,8 +191,8 @@ class LaunchView(View):
 
     def _refuse(self, request: HttpRequest, error: exceptions.LaunchError) -> HttpResponseBase:
         response = self.handle_error(request, error)
-        # The page's own URL still holds the ltik: the style sheets and images that it loads are not told.
-        response.headers["Referrer-Policy"] = "no-referrer"
+        if self._given:  # the page's own URL still holds the ltik: what the page loads is not told
+            response.headers["Referrer-Policy"] = "no-referrer"
         return response
 
     def _not_offered(self, request: HttpRequest, launch: Launch, message: str) -> HttpResponseBase:

@@ -533,9 +533,10 @@ def test_the_choice_of_an_activity_is_framed_only_where_its_session_is(lms: Lms)
     for headers, allowed in ((IN_FRAME, False), (IN_TAB, True)):
         browser = Client()
         browser.get(begin(lms, browser, headers=headers))
-        page = browser.get("/quiz/", headers=headers)
-        assert "Which activity?" in page.content.decode()
-        assert page.has_header("X-Frame-Options") is allowed
+        for place in ("/quiz/", "/lti/launch/?lti="):
+            page = browser.get(place, headers=headers)
+            assert "Which activity?" in page.content.decode()
+            assert page.has_header("X-Frame-Options") is allowed
 
 
 def test_a_page_of_somebody_elses_launch_says_where_to_launch_again_to_members_only(lms: Lms) -> None:

@@ -9,6 +9,8 @@ import logging
 import pathlib
 import secrets
 import threading
+import types
+import uuid
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
@@ -19,9 +21,11 @@ import pytest
 import time_machine
 from django.contrib.auth import get_user_model
 from django.contrib.sessions.models import Session
+from django.core.files.uploadhandler import MemoryFileUploadHandler
 from django.db import connection
-from django.http import HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.test import AsyncRequestFactory, Client
+from django.urls import path as url_path
 from django.utils import timezone
 from django.utils.log import AdminEmailHandler
 from hypothesis import HealthCheck, example, given, settings
@@ -464,11 +468,22 @@ def test_asgi_servers_keep_no_ltik_either() -> None:
     assert ltiks.given(request) == ["a.b.c"]
 
 
-@pytest.mark.parametrize("path", ["/lti/link/?token=", "/lti/continue/?token=", "/lti/launch/?lti={launch}&lti_start="])
+@pytest.mark.parametrize(
+    "path",
+    ["/lti/link/?token=", "/lti/continue/?token=", "/lti/launch/?lti={launch}&lti_start=", "/lti/launch/?ltik=x&quiz="],
+)
 def test_text_that_no_encoding_can_write_is_refused(lms: Lms, path: str) -> None:
     Client().get(launch_path(lms.sandbox.launch_url("course-101", "quiz-1", "2001")))
     url = path.format(launch=Launch.objects.get().pk) + "a%2B2AA-:b:c"  # half of a surrogate pair, in UTF-7
     assert Client().get(url, CONTENT_TYPE="text/plain; charset=utf-7").status_code == 403
+
+
+def test_a_redirect_to_a_language_below_a_prefix_takes_the_ltik_along(rf: Any) -> None:
+    request = rf.get("/lti/launch/?ltik=a.b.c", SCRIPT_NAME="/app")
+    answer = HttpResponseRedirect("/app/es/lti/launch/")
+    ltiks.take(request)
+    ltiks.carry_on(request, answer)
+    assert answer.headers["Location"] == "/app/es/lti/launch/?ltik=a.b.c"
 
 
 @pytest.mark.parametrize(
@@ -593,6 +608,29 @@ def test_a_form_of_another_persons_launch_acts_on_nothing_and_says_where_to_laun
     assert "Nothing was saved." in page
     assert "Please open “Quiz 1: Averages” from the course" in page
     assert not Submission.objects.exists()
+
+
+def test_a_form_that_cannot_be_read_reaches_no_view(lms: Lms, settings: Any) -> None:
+    """Django's protection asks for it next: whoever asks first must not leave an empty form to the view."""
+    settings.DATA_UPLOAD_MAX_NUMBER_FIELDS = 1
+    browser = Client()
+    form = {"one": "1", "two": "2", "three": "3"}
+    assert browser.post("/quiz/", form).status_code == 400  # multipart, as the test client sends it
+
+
+def test_a_view_without_djangos_csrf_middleware_reads_its_form_itself(lms: Lms, settings: Any) -> None:
+    seen = []
+    settings.MIDDLEWARE = [one for one in settings.MIDDLEWARE if not one.endswith("CsrfViewMiddleware")]
+
+    def upload(request: HttpRequest) -> HttpResponse:
+        request.upload_handlers = [MemoryFileUploadHandler(request)]  # not once the form has been read
+        seen.append(request.POST["answer"])
+        return HttpResponse()
+
+    settings.ROOT_URLCONF = urls = types.ModuleType("urls")
+    urls.urlpatterns = [url_path("upload/", upload)]  # type: ignore[attr-defined]
+    assert Client().post("/upload/", {"answer": "1", "lti": str(uuid.uuid4())}).status_code == 200
+    assert seen == ["1"]
 
 
 @pytest.mark.parametrize("engine", ["db", "signed_cookies"])

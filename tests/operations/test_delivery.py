@@ -25,7 +25,7 @@ from ltiaas_django.models import (
     ServiceKey,
     SyncRun,
 )
-from ltiaas_django.operations import delivery, leases, line_items, passes, verdicts
+from ltiaas_django.operations import delivery, leases, line_items, outcomes, passes, verdicts
 from ltiaas_django.operations.grades import resend
 from ltiaas_django.vocabulary import GradingProgress
 from tests.lms import Lms, night
@@ -511,6 +511,30 @@ def test_a_late_outcome_under_a_lost_lease_makes_the_row_due_again(lms: Lms) -> 
     with_threads_ignoring_lease(late, jobs)  # wakes up, and overwrites the newer value
     assert lms.grades()[("2001", QUIZ)][0] == 5
     assert the_row().state == State.UNKNOWN  # the gradebook is asked which of them it holds
+    send()
+    assert lms.grades()[("2001", QUIZ)][0] == 9
+    assert the_row().state == State.SENT
+
+
+def test_what_came_of_an_earlier_claim_is_not_taken_for_the_present_one(lms: Lms) -> None:
+    """The row's lease ran out while its pass waited for the database: a tick freed it, the pass claimed it anew."""
+    launch = lms.launch("2001")
+    grades.record_score(launch, given=5, maximum=10)
+    lease, one_pass, jobs = claim(lms)
+    with one_pass.callers():
+        one_pass.take_on(jobs)
+        while not one_pass.reports:
+            time.sleep(0.01)
+        grades.record_score(launch, given=9, maximum=10)
+        past = timezone.now() - timedelta(seconds=2)
+        OutgoingScore.objects.update(lease_until=past, attempted_at=past)
+        assert outcomes.reap() == 1
+        [again] = one_pass.claim(10)
+        lease.is_over = True
+        one_pass.take_on([again])  # too late to send anything
+    assert lms.grades()[("2001", QUIZ)][0] == 5
+    assert (the_row().state == State.SENT, the_row().sent_revision) == (False, None)
+    expire_leases()
     send()
     assert lms.grades()[("2001", QUIZ)][0] == 9
     assert the_row().state == State.SENT

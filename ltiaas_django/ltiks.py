@@ -22,7 +22,7 @@ def take(request: HttpRequest) -> None:
     """Take every ltik out of the request's URL, for `given` to return."""
     if PARAMETER not in request.GET:
         return
-    setattr(request, _TAKEN, [Hidden(value) for value in take_parameters(request, PARAMETER)[PARAMETER]])
+    setattr(request, _TAKEN, [Hidden(value) for value in take_parameter(request, PARAMETER)])
     request.META["QUERY_STRING"] = query = written(request.GET)
     if hasattr(request, "scope"):  # ASGI's
         request.scope["query_string"] = query.encode()
@@ -60,11 +60,11 @@ def _host(request: HttpRequest) -> str:
         return ""
 
 
-def take_parameters(request: HttpRequest, *names: str) -> dict[str, list[str]]:
-    """The values of these query parameters, which leave the request: the tool's own parameters stay."""
+def take_parameter(request: HttpRequest, name: str) -> list[str]:
+    """The values of this query parameter, which leaves the request: the tool's own parameters stay."""
     query = request.GET.copy()
-    taken = {name: query.pop(name, []) for name in names}
-    if any(taken.values()):
+    taken = query.pop(name, [])
+    if taken:
         query._mutable = False
         request.GET = query  # type: ignore[assignment]
     return taken

@@ -29,4 +29,4 @@ def after_sign_in(clean_url: str, launch: Launch) -> HttpResponseRedirect:
 
 def take_proof(request: HttpRequest) -> str:
     """The proof; blank if there is none."""
-    return (ltiks.take_parameters(request, STARTED)[STARTED] or [""])[-1]
+    return (ltiks.take_parameter(request, STARTED) or [""])[-1]
